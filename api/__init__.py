@@ -1,0 +1,1 @@
+"""HTTP, command line and Python client: the ways into Millrace."""

@@ -1,0 +1,1 @@
+"""Pydantic models of what crosses a boundary: settings, jobs, stage payloads, results."""

@@ -1,0 +1,245 @@
+"""Everything an operator can set, read once from the environment at start.
+
+One frozen object, passed down; nothing else reads the environment. Every field is the variable
+``MILLRACE_<FIELD>``; an empty variable counts as unset. The standard ``OTEL_*`` variables belong to
+OpenTelemetry and are read by its SDK.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX = "MILLRACE_"
+DAY_S = 86_400
+MAX_PORT = 65_535
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,251}[a-z0-9])?", re.IGNORECASE)
+
+
+class SettingsError(ValueError):
+    """The environment does not make valid settings; the text names each variable and shows no value."""
+
+
+def _split(value: object) -> object:
+    """``"a, b"`` -> ``["a", "b"]``; anything but a string passes through."""
+    if isinstance(value, str):
+        return [part for part in (item.strip() for item in value.split(",")) if part]
+    return value
+
+
+def _check_url(value: str, schemes: tuple[str, ...]) -> None:
+    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {type(error).__name__} in its host or port; expected {wanted}") from None
+    if parts.scheme not in schemes:
+        found = f"starts with {parts.scheme}:" if parts.scheme else "has no scheme"
+        raise ValueError(f"{found}; expected {wanted}")
+    # A PostgreSQL URL may name a socket folder in its query instead of a host.
+    if not host and "host=" not in parts.query:
+        raise ValueError("names no host")
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        _check_url(value, schemes)
+        return value
+
+    return AfterValidator(check)
+
+
+def _secret_url(*schemes: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        _check_url(value.get_secret_value(), schemes)
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_artifacts_url(value: str) -> str:
+    if "://" not in value:
+        return value
+    _check_url(value, ("s3",))
+    if urlsplit(value).username or urlsplit(value).password:
+        raise ValueError("carries credentials; put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    return value
+
+
+def _check_allowed_host(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        host, _, port = value.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT and _is_host(bare)):
+            raise ValueError(f"{value!r} is neither host:port nor an address range such as 10.0.0.0/8") from None
+    return value
+
+
+def _is_host(value: str) -> bool:
+    if ":" in value:
+        try:
+            ipaddress.IPv6Address(value)
+        except ValueError:
+            return False
+        return True
+    return _HOST.fullmatch(value) is not None
+
+
+def _check_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
+        raise ValueError(f"{value!r} is not an origin such as https://app.example.com (no path, no final slash)")
+    return value
+
+
+def _absolute(value: Path) -> Path:
+    return value.expanduser().absolute()
+
+
+class Settings(BaseSettings):
+    """The operator's settings. ``Settings()`` reads the environment; tests pass fields by name.
+
+    Passwords and keys are ``SecretStr``: no ``repr``, log line, JSON dump or validation error shows them.
+
+    Raises:
+        pydantic.ValidationError: A value is out of bounds or two contradict each other. Programs call
+            `load_settings`, which names the variables instead.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    # Where things are kept
+
+    redis_url: Annotated[SecretStr, _secret_url("redis", "rediss", "redis+sentinel", "redis+cluster")] | None = None
+    """Redis >= 7.0 or Valkey >= 8 that holds the log: ``redis://``, ``rediss://``, ``redis+sentinel://`` or
+    ``redis+cluster://``. Unset: an embedded Valkey under `home`."""
+
+    database_url: Annotated[SecretStr, _secret_url("postgresql")] | None = None
+    """PostgreSQL with pgvector for results and history: ``postgresql://``. Unset: an embedded one under `home`."""
+
+    artifacts_url: Annotated[str, AfterValidator(_check_artifacts_url)] | None = None
+    """Where bytes are kept: a folder or ``s3://bucket/prefix``. Unset: ``artifacts`` under `home`."""
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Path(".millrace")
+    """Folder of the embedded servers and local files; made absolute when read."""
+
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "millrace"
+    """First part of every key in Redis. Tests and shadow runs use one of their own."""
+
+    partitions: Annotated[int, Field(ge=1, le=256)] = 1
+    """Partitions that new jobs are spread over; 16 on a Cluster. A job stays in its own for life."""
+
+    # What jobs may reach
+
+    allow_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_allowed_host)], ...], NoDecode, BeforeValidator(_split)
+    ] = ()
+    """Private targets that the SSRF guard lets through, comma separated: ``host:port``, an address or an address
+    range. Set by the operator, never by a job."""
+
+    llm_base_url: Annotated[str, _url("http", "https")] | None = None
+    """OpenAI-compatible or Anthropic endpoint; goes with `llm_model`. Unset: deterministic work only."""
+
+    llm_api_key: SecretStr | None = None
+    """Key for `llm_base_url`; local endpoints need none."""
+
+    llm_model: str | None = None
+    """Model name that `llm_base_url` understands."""
+
+    # Telling others
+
+    smtp_url: Annotated[SecretStr, _secret_url("smtp", "smtps")] | None = None
+    """Mail server, ``smtp://user:password@host:port`` or ``smtps://``. Unset: no mail is sent."""
+
+    mail_from: Annotated[str, Field(pattern=r"^[^\r\n]*@[^\r\n]+$")] | None = None
+    """Sender of every mail; required with `smtp_url`."""
+
+    webhook_secret: SecretStr | None = None
+    """Key that signs webhooks (Standard Webhooks, ``whsec_`` and base64)."""
+
+    events_secret: SecretStr | None = None
+    """HMAC key for ``<namespace>:events``. Set: entries without a valid ``sig`` are refused."""
+
+    # HTTP
+
+    api_host: str = "127.0.0.1"
+    """Address the API listens on. Beyond loopback it starts only when an API key exists."""
+
+    api_port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8000
+    """Port of the API; 0 takes a free one."""
+
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
+    ] = ()
+    """Origins of browser applications that may call the API, comma separated."""
+
+    # Workers
+
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Entries one worker process has in hand at most, over all stages; policies set lower bounds per stage."""
+
+    lease_ms: Annotated[int, Field(ge=500, le=600_000)] = 5_000
+    """How long an entry stays with a worker that no longer renews. Work may take longer: leases are renewed."""
+
+    drain_s: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    """Grace on shutdown for work in hand; what is left is released and runs elsewhere."""
+
+    # Keeping and letting go
+
+    wait_replicas: Annotated[int, Field(ge=0, le=10)] = 0
+    """Replicas that must have a submission before it is answered with 202."""
+
+    record_ttl_s: Annotated[int, Field(ge=60)] = 7 * DAY_S
+    """How long Redis keeps the live record of a finished job; history has it for good."""
+
+    lifecycle_max_age_s: Annotated[int, Field(ge=60)] = 7 * DAY_S
+    """Age up to which lifecycle entries stay in Redis, and up to which a foreign consumer group may pin them."""
+
+    lifecycle_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
+    """Size up to which lifecycle streams stay in Redis, all partitions together."""
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("MILLRACE_SMTP_URL is set without MILLRACE_MAIL_FROM: set the sender of the mails")
+        if (self.llm_base_url is None) != (self.llm_model is None):
+            raise ValueError("MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL go together: set both or neither")
+        return self
+
+    @property
+    def artifacts_location(self) -> str:
+        """`artifacts_url`, or the folder under `home` that stands in for it."""
+        return self.artifacts_url or str(self.home / "artifacts")
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: A variable is wrong; one line each, with the variable's name and what is expected.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            field = str(problem["loc"][0]).upper() if problem["loc"] else None
+            text = problem["msg"].removeprefix("Value error, ")
+            problems.append(f"{ENV_PREFIX}{field}: {text}" if field else text)
+    raise SettingsError("Millrace cannot start with these settings:\n  " + "\n  ".join(problems))
