@@ -1,0 +1,1 @@
+"""The network as the stages see it: guarded fetching, robots.txt, politeness."""
