@@ -1,0 +1,166 @@
+"""A result as files that a spreadsheet opens: XLSX with a sheet a statement, CSV with a line a value.
+
+Text from reports is never a formula: in XLSX it is stored as text, in CSV what begins like a formula gets an
+apostrophe in front.
+
+Source: OWASP, "CSV Injection".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from schemas.filings import CompiledRow, CompiledStatement, FilingsResult, StatementKind
+
+SHEETS: Final[dict[StatementKind, str]] = {
+    "income_statement": "Income statement",
+    "balance_sheet": "Balance sheet",
+    "cash_flow": "Cash flow",
+}
+_FORMULA: Final = re.compile(r"^[\s]*[=+\-@]|^[\t\r\n|%]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_MOST_TEXT: Final = 32_000
+
+
+def csv_bytes(result: FilingsResult) -> bytes:
+    """One line a value, newest period first, UTF-8 with a byte order mark so that spreadsheets know it."""
+    urls = {document.sha256: document.url for document in result.documents}
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(
+        ("statement", "section", "label", "level", "period_end", "value", "unit", "currency", "unit_multiplier",
+         "restated", "document", "page")
+    )  # fmt: skip
+    for statement in result.statements:
+        for row in statement.rows:
+            for end, cell in zip(statement.period_ends, row.cells, strict=True):
+                if cell is not None:
+                    writer.writerow(
+                        (statement.kind, safe_text(row.section), safe_text(row.label), row.level, end.isoformat(),
+                         format(cell.value, "f"), row.unit, statement.currency or "", _multiplier(statement, row),
+                         "yes" if cell.restated else "no", safe_text(urls.get(cell.sha256, "")), cell.page)
+                    )  # fmt: skip
+    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
+
+
+def safe_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    text = _CONTROL.sub(" ", text)[:_MOST_TEXT]
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def xlsx_bytes(result: FilingsResult) -> bytes:
+    """A workbook: a sheet a statement with numbers as numbers, then restatements, documents and what is missing.
+
+    Raises:
+        ModuleNotFoundError: openpyxl is not installed; the text names the extra to install.
+    """
+    try:
+        from openpyxl import Workbook  # noqa: PLC0415 - the base install goes without it
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "writing XLSX needs openpyxl: pip install 'millrace[filings]'", name=error.name
+        ) from error
+    book = Workbook()
+    book.remove(book.active)
+    names: set[str] = set()
+    for statement in result.statements:
+        name = SHEETS[statement.kind]
+        if name in names:
+            name = f"{name} {statement.currency or 'other'}"
+        names.add(name)
+        _statement_sheet(book.create_sheet(name), result, statement)
+    _table_sheet(book.create_sheet("Restatements"), _restatement_rows(result))
+    _table_sheet(book.create_sheet("Documents"), _document_rows(result))
+    _table_sheet(
+        book.create_sheet("Missing"),
+        [["What", "Reason", "Address"], *([m.what, m.reason, m.url or ""] for m in result.missing)],
+    )
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _multiplier(statement: CompiledStatement, row: CompiledRow) -> int:
+    return statement.unit_multiplier if row.unit == "amount" else 1
+
+
+def _statement_sheet(sheet: Any, result: FilingsResult, statement: CompiledStatement) -> None:
+    company = result.company.name or result.company.ticker or ""
+    unit = f"{statement.currency or 'currency unknown'}, in units of {statement.unit_multiplier:,}"
+    _write(sheet, [company])
+    _write(sheet, [f"{SHEETS[statement.kind]} ({unit})"])
+    _write(sheet, ["", *statement.period_ends])
+    for row in statement.rows:
+        _write(sheet, [row.label, *(cell.value if cell else None for cell in row.cells)])
+        sheet.cell(sheet.max_row, 1).alignment = _indent(row.level)
+        for cell in sheet[sheet.max_row][1:]:
+            cell.number_format = "#,##0;(#,##0);0" if row.unit == "amount" else "#,##0.00;(#,##0.00);0"
+    sheet.column_dimensions["A"].width = 60
+    for column in range(2, len(statement.period_ends) + 2):
+        sheet.column_dimensions[sheet.cell(3, column).column_letter].width = 14
+    sheet.freeze_panes = "B4"
+
+
+def _indent(level: int) -> Any:
+    from openpyxl.styles import Alignment  # noqa: PLC0415 - the caller has imported openpyxl
+
+    return Alignment(indent=min(level, 10))
+
+
+def _table_sheet(sheet: Any, rows: list[list[Any]]) -> None:
+    for row in rows:
+        _write(sheet, row)
+
+
+def _write(sheet: Any, values: list[Any]) -> None:
+    """Append a row; text is stored as text whatever it begins with, decimals as numbers."""
+    number = sheet.max_row + 1 if sheet.max_row > 1 or sheet.cell(1, 1).value is not None else 1
+    for column, value in enumerate(values, start=1):
+        cell = sheet.cell(number, column)
+        if isinstance(value, Decimal):
+            cell.value = int(value) if value == value.to_integral_value() else float(value)
+        elif isinstance(value, str):
+            text = _CONTROL.sub(" ", value)[:_MOST_TEXT]
+            cell.value = text
+            cell.data_type = "s"
+            cell.quotePrefix = _FORMULA.match(text) is not None
+        else:
+            cell.value = value
+
+
+def _restatement_rows(result: FilingsResult) -> list[list[Any]]:
+    urls = {document.sha256: document.url for document in result.documents}
+    rows: list[list[Any]] = [["Statement", "Line", "Period end", "First reported", "Restated", "Restated by"]]
+    for found in result.restatements:
+        rows += [
+            [
+                SHEETS[found.statement],
+                found.label,
+                found.period_end,
+                found.first.value,
+                change.value,
+                urls.get(change.sha256, ""),
+            ]
+            for change in found.changes
+        ]
+    return rows
+
+
+def _document_rows(result: FilingsResult) -> list[list[Any]]:
+    rows: list[list[Any]] = [
+        ["Address", "Type", "Confidence", "Fiscal year", "Period end", "Pages", "SHA-256", "Problems"]
+    ]
+    for document in result.documents:
+        kind = document.confirmed or document.provisional
+        problems = "; ".join(problem.reason for problem in document.problems)
+        rows.append(
+            [document.url, kind.document_type, kind.confidence, kind.fiscal_year, document.period_end,
+             document.page_count, document.sha256, problems]
+        )  # fmt: skip
+    return rows

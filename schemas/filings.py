@@ -1,0 +1,426 @@
+"""The `filings` flow at its edges: the spec of a job, what its stages hand on, and its result.
+
+Every stage payload carries its schema version `v`. Amounts are exact decimals, written to JSON as
+numbers, as printed (parentheses negative, a printed dash 0, a blank cell absent) and in units of the
+statement's `unit_multiplier`, but for rows whose `unit` is not `amount`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+
+DocumentType = Literal["annual_report", "quarterly_report", "presentation", "press_release", "other"]
+StatementKind = Literal["income_statement", "balance_sheet", "cash_flow"]
+DocumentFormat = Literal["pdf", "html", "unknown"]
+RowUnit = Literal["amount", "per_share", "shares"]
+
+STATEMENT_KINDS: tuple[StatementKind, ...] = ("income_statement", "balance_sheet", "cash_flow")
+
+MAX_YEARS = 50
+"""Most fiscal years one job may ask for."""
+
+FISCAL_YEARS = range(1900, 2101)
+"""Years that may be fiscal years."""
+
+MAX_PAGES = 10_000
+"""Most pages one job may be allowed to crawl."""
+
+
+def _json_number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+Amount = Annotated[Decimal, PlainSerializer(_json_number, return_type=int | float, when_used="json")]
+"""An exact amount; a number in JSON."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Payload(_Frozen):
+    v: Literal[1] = 1
+
+
+# --- the spec of a job ------------------------------------------------------------------------
+
+
+class _Asked(_Frozen):
+    """Refuses unknown fields by name, with the known ones in the message."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(str(name) for name in data if name not in cls.model_fields)
+            if unknown:
+                known = ", ".join(cls.model_fields)
+                names = ", ".join(repr(name) for name in unknown)
+                raise ValueError(f"unknown field {names}; known fields are {known}")
+        return data
+
+
+class Company(_Asked):
+    """The company whose site is read; found from its reports when not given."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    ticker: str | None = Field(default=None, min_length=1, max_length=20)
+
+
+class FilingsSpec(_Asked):
+    """What a `filings` job is asked.
+
+    Attributes:
+        url: The investor-relations page to start from, http or https.
+        company: Name and ticker, when the caller knows them.
+        years: A list of fiscal years, or a count n for the latest n; None for all.
+        document_types: Which documents to download and read.
+        max_pages: Most pages of the site to crawl, documents not counted.
+    """
+
+    url: str = Field(max_length=2_000)
+    company: Company | None = None
+    years: int | tuple[int, ...] | None = None
+    document_types: tuple[DocumentType, ...] = ("annual_report",)
+    max_pages: int = Field(default=200, ge=1, le=MAX_PAGES)
+
+    @field_validator("url")
+    @classmethod
+    def _http_url(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url.strip())
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"url {url!r} cannot be read: {error}") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ValueError(f"url {url!r} must begin with http:// or https:// and name a host")
+        return url.strip()
+
+    @field_validator("years")
+    @classmethod
+    def _years(cls, years: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
+        if isinstance(years, int):
+            if not 1 <= years <= MAX_YEARS:
+                raise ValueError(
+                    f"years={years} as a count must be 1 to {MAX_YEARS}; "
+                    f"for certain fiscal years give a list, as in [{years}]"
+                )
+        elif years is not None:
+            if not 1 <= len(years) <= MAX_YEARS:
+                raise ValueError(f"years must list 1 to {MAX_YEARS} fiscal years")
+            strange = [year for year in years if year not in FISCAL_YEARS]
+            if strange:
+                raise ValueError(f"years lists {strange[0]}, which is not in 1900..2100")
+            years = tuple(sorted(set(years), reverse=True))
+        return years
+
+    @field_validator("document_types")
+    @classmethod
+    def _some_types(cls, types: tuple[DocumentType, ...]) -> tuple[DocumentType, ...]:
+        if not types:
+            raise ValueError("document_types must name at least one type")
+        return tuple(dict.fromkeys(types))
+
+
+# --- payloads between the stages --------------------------------------------------------------
+
+
+class CrawlPage(_Payload):
+    """Into crawl: one page to read. The page the job starts from has depth 0."""
+
+    url: str
+    depth: int = Field(ge=0)
+
+
+class FoundDocument(_Payload):
+    """Into classify: a link that may lead to a report.
+
+    Attributes:
+        url: Absolute, without a fragment.
+        link_text: What the link says, at most 300 characters.
+        source_url: The page that carries the link.
+        context: Text around the link (row, list item, heading before it), at most 300 characters.
+        format: What the address looks like.
+    """
+
+    url: str
+    link_text: str = ""
+    source_url: str = ""
+    context: str = ""
+    format: DocumentFormat = "unknown"
+
+
+class Classification(_Frozen):
+    """A document's type with the reasons for it.
+
+    Attributes:
+        confidence: 0..1; under 0.5 it is a guess.
+        reasons: What was seen, strongest first, as in "head: form 10-k".
+        fiscal_year: The year in which the reported fiscal year ends, when one was seen.
+    """
+
+    document_type: DocumentType
+    confidence: float = Field(ge=0, le=1)
+    reasons: tuple[str, ...] = ()
+    fiscal_year: int | None = None
+
+
+class ClassifiedDocument(_Payload):
+    """Into download: a document worth having, with its provisional class."""
+
+    url: str
+    link_text: str = ""
+    source_url: str = ""
+    provisional: Classification
+
+
+class DownloadedDocument(_Payload):
+    """Into extract: the bytes are in the artifact store under `sha256`.
+
+    Attributes:
+        url: As linked; `final_url` after redirects.
+        content_type: Told from the bytes when the server's header says nothing useful.
+        not_modified: The server answered 304 and the copy of an earlier job is used.
+    """
+
+    url: str
+    final_url: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+    content_type: str
+    etag: str | None = None
+    last_modified: str | None = None
+    not_modified: bool = False
+    link_text: str = ""
+    source_url: str = ""
+    provisional: Classification
+
+
+# --- statements -------------------------------------------------------------------------------
+
+
+class Period(_Frozen):
+    """A column of a statement.
+
+    Attributes:
+        end: Last day of the period, or the day of the balance.
+        months: Length of the period; None for a balance or when the header does not say.
+        label: The header as printed.
+    """
+
+    end: date
+    months: int | None = None
+    label: str = ""
+
+
+class Cell(_Frozen):
+    """One printed value.
+
+    Attributes:
+        text: As printed.
+        page: 1-based page; 1 for HTML.
+        box: (left, bottom, right, top) in points from the page's lower left corner; None for HTML.
+    """
+
+    value: Amount
+    text: str
+    page: int = Field(ge=1)
+    box: tuple[float, float, float, float] | None = None
+
+
+class Row(_Frozen):
+    """A printed line. `cells` stands under the statement's `periods`; a blank is None.
+
+    Attributes:
+        label: As printed, joined over wrapped lines; "" for an unlabelled subtotal.
+        level: 0 for the left-most labels, one more for each indent.
+        section: The heading it stands under, "" when none.
+    """
+
+    label: str
+    level: int = Field(default=0, ge=0)
+    section: str = ""
+    unit: RowUnit = "amount"
+    cells: tuple[Cell | None, ...]
+
+
+class Statement(_Frozen):
+    """A statement as one document prints it.
+
+    Attributes:
+        currency: ISO 4217, None when the document does not say.
+        unit_multiplier: 1_000_000 for "in millions".
+        pages: 1-based.
+        flags: What a reader should doubt, in words.
+    """
+
+    kind: StatementKind
+    title: str = ""
+    currency: str | None = None
+    unit_multiplier: int = Field(default=1, ge=1)
+    pages: tuple[int, ...] = ()
+    periods: tuple[Period, ...]
+    rows: tuple[Row, ...]
+    flags: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Self:
+        for row in self.rows:
+            if len(row.cells) != len(self.periods):
+                raise ValueError(f"row {row.label!r} has {len(row.cells)} cells under {len(self.periods)} periods")
+        return self
+
+
+class Problem(_Frozen):
+    """Why something could not be read.
+
+    Attributes:
+        reason: A short code: a `DocumentReason`, or `statement_not_found`, `columns_not_understood`.
+        detail: In words, for a person.
+        statement: The statement concerned, None for the whole document.
+    """
+
+    reason: str
+    detail: str = ""
+    statement: StatementKind | None = None
+
+
+class ExtractedDocument(_Payload):
+    """From extract, collected for compile: what one document says, or why it says nothing.
+
+    Attributes:
+        confirmed: The class by content; None when the content could not be read.
+        period_end: The latest period end of the statements, or of the cover.
+        page_count: 0 when unknown.
+        problems: Everything that could not be read; empty when all three statements were.
+    """
+
+    url: str
+    sha256: str
+    provisional: Classification
+    confirmed: Classification | None = None
+    company_name: str | None = None
+    period_end: date | None = None
+    page_count: int = Field(default=0, ge=0)
+    statements: tuple[Statement, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def classification(self) -> Classification:
+        """The confirmed class, else the provisional one."""
+        return self.confirmed or self.provisional
+
+
+# --- the result -------------------------------------------------------------------------------
+
+
+class DocumentSummary(_Frozen):
+    """A document of the company, without its rows."""
+
+    url: str
+    sha256: str
+    provisional: Classification
+    confirmed: Classification | None = None
+    period_end: date | None = None
+    page_count: int = 0
+    statements_read: tuple[StatementKind, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Reported(_Frozen):
+    """A value as one document printed it, in the compiled statement's unit."""
+
+    value: Amount
+    sha256: str
+    page: int = Field(ge=1)
+    label: str
+    fiscal_year: int | None = None
+
+
+class CompiledCell(_Frozen):
+    """The value that holds, from the latest filing that prints it.
+
+    Attributes:
+        restated: An earlier filing printed another value; see `FilingsResult.restatements`.
+    """
+
+    value: Amount
+    sha256: str
+    page: int = Field(ge=1)
+    restated: bool = False
+
+
+class CompiledRow(_Frozen):
+    """A line over the years. `cells` stands under the statement's `period_ends`.
+
+    Attributes:
+        key: The normalised label, unique within the statement.
+        flags: Why the match over the filings should be doubted, in words.
+    """
+
+    key: str
+    label: str
+    level: int = 0
+    section: str = ""
+    unit: RowUnit = "amount"
+    cells: tuple[CompiledCell | None, ...]
+    flags: tuple[str, ...] = ()
+
+
+class Check(_Frozen):
+    """An arithmetic identity tried on the values, as in "assets = liabilities + equity"."""
+
+    name: str
+    period_end: date
+    left: Amount
+    right: Amount
+    ok: bool
+
+
+class CompiledStatement(_Frozen):
+    """One statement of a company over all its filings, newest period first."""
+
+    kind: StatementKind
+    currency: str | None = None
+    unit_multiplier: int = 1
+    period_ends: tuple[date, ...]
+    rows: tuple[CompiledRow, ...]
+    checks: tuple[Check, ...] = ()
+
+
+class Restatement(_Frozen):
+    """A value that a later filing prints differently.
+
+    Attributes:
+        first: As first reported.
+        changes: Each later filing that changed it, oldest first; the last one holds.
+    """
+
+    statement: StatementKind
+    label: str
+    period_end: date
+    first: Reported
+    changes: tuple[Reported, ...] = Field(min_length=1)
+
+
+class Missing(_Frozen):
+    """Something the result does not have, as in a fiscal year or a refused document."""
+
+    what: str
+    reason: str
+    url: str | None = None
+
+
+class FilingsResult(_Payload):
+    """The outcome of a `filings` job."""
+
+    company: Company
+    statements: tuple[CompiledStatement, ...] = ()
+    restatements: tuple[Restatement, ...] = ()
+    documents: tuple[DocumentSummary, ...] = ()
+    missing: tuple[Missing, ...] = ()
