@@ -1,0 +1,140 @@
+"""The compile of a company: under a lock, from all its committed documents, again when they changed meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from consumers.store.memory import MemoryStore
+from consumers.store.models import CompiledStatements, CompiledValue, Document, DocumentStatement
+from schemas.filings import ExtractedDocument, FilingsResult
+from streams.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from consumers.store.store import Store
+
+    CompileFn = Callable[[Sequence[ExtractedDocument]], Awaitable[FilingsResult]]
+
+MAX_ROUNDS: Final = 20
+
+
+async def compile_company(store: Store, company_id: str, compile_fn: CompileFn, *, tenant: str) -> FilingsResult:
+    """Compile a company's statements from all its committed documents, and keep them.
+
+    One compile of a company runs at a time, over all processes. No transaction is open while `compile_fn` works; if
+    a document was committed, changed or withdrawn meanwhile it is called again with the new set. The result is
+    written on the connection that holds the lock, so a compile that lost it cannot write.
+
+    Args:
+        store: Where the documents are.
+        company_id: Of the company.
+        compile_fn: Makes the result of the documents, which come by address.
+        tenant: Whose.
+
+    Raises:
+        TransientError: The database is down, or the documents changed in each of 20 rounds.
+    """
+    if isinstance(store, MemoryStore):
+        return await store.compile_company(company_id, compile_fn, tenant=tenant)
+    async with store.database.locked(f"millrace:company:{company_id}") as begin:
+        for _ in range(MAX_ROUNDS):
+            async with begin() as session:
+                digest = await _digest(session, company_id, tenant)
+                documents = await _documents(session, company_id, tenant)
+            result = await compile_fn(documents)
+            async with begin() as session:
+                if await _digest(session, company_id, tenant) == digest:
+                    await _keep(session, company_id, tenant, digest, result)
+                    return result
+    raise TransientError(
+        f"the documents of company {company_id} changed in each of {MAX_ROUNDS} rounds of its compile; try again when "
+        "its other jobs have finished",
+        reason="documents_keep_changing",
+    )
+
+
+async def _digest(session: AsyncSession, company_id: str, tenant: str) -> str:
+    rows = await session.execute(
+        select(Document.id, Document.sha256, Document.extracted_digest)
+        .where(Document.company_id == company_id, Document.tenant == tenant, Document.status == "extracted")
+        .order_by(Document.id)
+    )
+    return hashlib.sha256("\n".join(f"{id_} {sha256} {read}" for id_, sha256, read in rows).encode()).hexdigest()
+
+
+async def _documents(session: AsyncSession, company_id: str, tenant: str) -> list[ExtractedDocument]:
+    committed = (Document.company_id == company_id) & (Document.tenant == tenant) & (Document.status == "extracted")
+    statements: dict[str, list[dict[str, Any]]] = {}
+    rows = await session.execute(
+        select(DocumentStatement.document_id, DocumentStatement.payload)
+        .join(Document, Document.id == DocumentStatement.document_id)
+        .where(committed)
+        .order_by(DocumentStatement.document_id, DocumentStatement.ordinal)
+    )
+    for document_id, payload in rows:
+        statements.setdefault(document_id, []).append(payload)
+    found = await session.execute(select(Document.id, Document.extracted).where(committed).order_by(Document.url))
+    return [
+        ExtractedDocument.model_validate({**(rest or {}), "statements": statements.get(document_id, [])})
+        for document_id, rest in found
+    ]
+
+
+async def _keep(session: AsyncSession, company_id: str, tenant: str, digest: str, result: FilingsResult) -> None:
+    latest = (
+        await session.execute(
+            select(CompiledStatements.revision, CompiledStatements.digest)
+            .where(CompiledStatements.company_id == company_id, CompiledStatements.tenant == tenant)
+            .order_by(CompiledStatements.revision.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    revision = 1 if latest is None else latest.revision + (latest.digest != digest)
+    new = insert(CompiledStatements).values(
+        company_id=company_id,
+        revision=revision,
+        tenant=tenant,
+        digest=digest,
+        payload=result.model_dump(mode="json"),
+    )
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[CompiledStatements.company_id, CompiledStatements.revision],
+            set_={"payload": new.excluded.payload, "compiled_at": func.now()},
+        )
+    )
+    await session.execute(delete(CompiledValue).where(CompiledValue.company_id == company_id))
+    if values := _values(company_id, tenant, result):
+        await session.execute(insert(CompiledValue).on_conflict_do_nothing(), values)
+
+
+def _values(company_id: str, tenant: str, result: FilingsResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "company_id": company_id,
+            "kind": statement.kind,
+            "currency": statement.currency or "",
+            "row_key": row.key,
+            "period_end": period_end,
+            "tenant": tenant,
+            "ordinal": ordinal,
+            "label": row.label,
+            "unit": row.unit,
+            "unit_multiplier": statement.unit_multiplier,
+            "value": cell.value,
+            "sha256": cell.sha256,
+            "page": cell.page,
+            "restated": cell.restated,
+        }
+        for statement in result.statements
+        for ordinal, row in enumerate(statement.rows)
+        for period_end, cell in zip(statement.period_ends, row.cells, strict=True)
+        if cell is not None
+    ]

@@ -1,0 +1,64 @@
+"""The store: PostgreSQL behind one small class for each thing that is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from consumers.store.companies import Companies
+from consumers.store.database import POOL_SIZE, Database
+from consumers.store.deliveries import Deliveries
+from consumers.store.documents import Documents
+from consumers.store.jobs import Jobs
+from consumers.store.logs import Logs
+from consumers.store.results import Artifacts, Contributions, Results
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Store:
+    """What jobs leave behind, every read by tenant. Make it with `connect`, close it when done.
+
+    Attributes:
+        jobs: History.
+        logs: The jobs' logs.
+        contributions: What compile reads.
+        results: By job and revision.
+        artifacts: The jobs' files.
+        deliveries: Notifications.
+        companies: With their compiled statements.
+        documents: With what was read from them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.jobs = Jobs(database)
+        self.logs = Logs(database)
+        self.contributions = Contributions(database)
+        self.results = Results(database)
+        self.artifacts = Artifacts(database)
+        self.deliveries = Deliveries(database)
+        self.companies = Companies(database)
+        self.documents = Documents(database)
+
+    @classmethod
+    def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:
+        """A store on ``postgresql://``. Nothing is sent before it is used; `upgrade` makes the tables.
+
+        Args:
+            database_url: As libpq understands it.
+            pool_size: Most connections at a time.
+        """
+        return cls(Database(database_url, pool_size=pool_size))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.database.close()

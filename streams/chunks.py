@@ -1,0 +1,117 @@
+"""What the log puts aside in the artifact store: archive segments, spilled frontiers, claim checks.
+
+Raw chunks are ``system/<key>``; a claim check is ``claims/<tenant>/<sha[:2]>/<sha>``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import zstandard
+
+from streams.objects import BlobCorrupt, BlobTooLarge, Stored, checked_digest, checked_tenant, sha256_of, verify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from streams.objects import Objects
+
+CLAIM_OVER_BYTES: Final = 64 * 1024
+"""A payload larger than this leaves the entry and is replaced by its digest."""
+
+MAX_CLAIM_BYTES: Final = 256 * 1024 * 1024
+"""Most bytes a claim check may have when unpacked."""
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=@:-]*(/[A-Za-z0-9][A-Za-z0-9._=@:-]*)*")
+
+
+class Chunks:
+    """What the log puts aside: archive segments, spilled frontiers, claim checks.
+
+    Every method raises `TransientError` with reason ``artifact_store_unavailable`` when the store does not answer,
+    and `ValueError` for a key, digest or tenant that could leave its folder.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def put_raw(self, key: str, body: bytes) -> None:
+        """Keep `body` as ``system/<key>``, replacing what was there at once.
+
+        Args:
+            key: Names joined by ``/``; each begins with a letter or digit.
+            body: The bytes.
+        """
+        await self._objects.put(_chunk_path(key), body)
+
+    async def get_raw(self, key: str) -> bytes:
+        """The bytes of a chunk.
+
+        Raises:
+            BlobNotFound: There is none.
+        """
+        return await self._objects.get(_chunk_path(key), f"chunk {key}")
+
+    async def delete_raw(self, key: str) -> None:
+        """Remove a chunk; nothing happens when it is not there."""
+        await self._objects.delete(_chunk_path(key))
+
+    async def list_raw(self, folder: str = "") -> AsyncIterator[Stored]:
+        """Chunks under a folder of keys, in no order."""
+        async for stored in self._objects.list(_chunk_path(folder) if folder else "system"):
+            yield Stored(stored.key.removeprefix("system/"), stored.size_bytes, stored.modified_at)
+
+    async def put_claim(self, payload: bytes, *, tenant: str) -> str:
+        """Keep a payload zstd-compressed and return its digest, which takes its place in the entry.
+
+        Raises:
+            BlobTooLarge: More than `MAX_CLAIM_BYTES`.
+        """
+        if len(payload) > MAX_CLAIM_BYTES:
+            raise BlobTooLarge(MAX_CLAIM_BYTES)
+        sha256 = await self._objects.run(sha256_of, payload)
+        path = _claim_path(sha256, tenant)
+        if not await self._objects.is_fresh(path):
+            await self._objects.put(path, await self._objects.run(zstandard.compress, payload))
+        return sha256
+
+    async def get_claim(self, sha256: str, *, tenant: str) -> bytes:
+        """The payload of a claim check, its digest verified.
+
+        Raises:
+            BlobNotFound: Not under this tenant.
+            BlobCorrupt: It does not unpack, or the digest is another.
+        """
+        body = await self._objects.get(_claim_path(sha256, tenant), f"claim check {sha256}")
+        payload = await self._objects.run(_unpack, body, sha256)
+        await self._objects.run(verify, payload, sha256, f"claim check {sha256}")
+        return payload
+
+    async def delete_claim(self, sha256: str, *, tenant: str) -> None:
+        """Remove a claim check; nothing happens when it is not there."""
+        await self._objects.delete(_claim_path(sha256, tenant))
+
+    async def list_claims(self, *, tenant: str) -> AsyncIterator[Stored]:
+        """Claim checks of a tenant by digest, with their compressed size, in no order."""
+        async for stored in self._objects.list(f"claims/{checked_tenant(tenant)}"):
+            yield Stored(stored.key.rpartition("/")[2], stored.size_bytes, stored.modified_at)
+
+
+def _unpack(body: bytes, sha256: str) -> bytes:
+    try:
+        if zstandard.frame_content_size(body) > MAX_CLAIM_BYTES:
+            raise BlobCorrupt(f"claim check {sha256}", f"it would unpack to more than {MAX_CLAIM_BYTES} bytes")
+        return zstandard.decompress(body, max_output_size=MAX_CLAIM_BYTES)
+    except zstandard.ZstdError as error:
+        raise BlobCorrupt(f"claim check {sha256}", str(error)) from error
+
+
+def _claim_path(sha256: str, tenant: str) -> str:
+    return f"claims/{checked_tenant(tenant)}/{checked_digest(sha256)[:2]}/{sha256}"
+
+
+def _chunk_path(key: str) -> str:
+    if len(key) > 500 or not _KEY.fullmatch(key):  # noqa: PLR2004 - S3 allows 1,024 bytes, the prefix included
+        raise ValueError(f"{key[:80]!r} cannot be a chunk's key: names of letters, digits and . _ = @ : - joined by /")
+    return f"system/{key}"
