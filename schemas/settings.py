@@ -36,14 +36,16 @@ def _check_url(value: str, schemes: tuple[str, ...]) -> None:
     wanted = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
+        # Of a Sentinel or a Cluster several may be named; each has a port of its own.
+        several = parts.netloc.rpartition("@")[2].split(",") if "+" in parts.scheme else [parts.netloc]
+        hosts = [(one.hostname, one.port) for one in map(urlsplit, (f"//{one}" for one in several))]
     except ValueError as error:
         raise ValueError(f"is not a URL: {type(error).__name__} in its host or port; expected {wanted}") from None
     if parts.scheme not in schemes:
         found = f"starts with {parts.scheme}:" if parts.scheme else "has no scheme"
         raise ValueError(f"{found}; expected {wanted}")
     # A PostgreSQL URL may name a socket folder in its query instead of a host.
-    if not host and "host=" not in parts.query:
+    if not all(host for host, _ in hosts) and "host=" not in parts.query:
         raise ValueError("names no host")
 
 
@@ -128,7 +130,7 @@ class Settings(BaseSettings):
 
     redis_url: Annotated[SecretStr, _secret_url("redis", "rediss", "redis+sentinel", "redis+cluster")] | None = None
     """Redis >= 7.0 or Valkey >= 8 that holds the log: ``redis://``, ``rediss://``, ``redis+sentinel://`` or
-    ``redis+cluster://``. Unset: an embedded Valkey under `home`."""
+    ``redis+cluster://``; the last two may name several hosts. Unset: an embedded Valkey under `home`."""
 
     database_url: Annotated[SecretStr, _secret_url("postgresql")] | None = None
     """PostgreSQL with pgvector for results and history: ``postgresql://``. Unset: an embedded one under `home`."""
@@ -191,7 +193,7 @@ class Settings(BaseSettings):
 
     # Workers
 
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Entries one worker process has in hand at most, over all stages; policies set lower bounds per stage."""
 
     lease_ms: Annotated[int, Field(ge=500, le=600_000)] = 5_000

@@ -20,6 +20,9 @@ LOOPBACK = "127.0.0.1"
 DURABLE: Mapping[str, str] = {
     "appendonly": "yes",
     "appendfsync": "always",
+    # The log writes some 1.5 KiB a transition: at the server's own 64 MB it would rewrite its file every few seconds
+    # of full load, beside the work. Reading 256 MB back takes some seconds.
+    "auto-aof-rewrite-min-size": "256mb",
     "maxmemory-policy": "noeviction",
     "save": "",
 }

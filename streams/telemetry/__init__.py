@@ -6,7 +6,7 @@ are imported by `start`, in the process that exports.
 
 from streams.telemetry.logs import bind, setup_logging
 from streams.telemetry.setup import Tracing, start
-from streams.telemetry.spans import current_ids, delivery_span, submit_span
+from streams.telemetry.spans import current_ids, delivery_span, submit_span, unrecorded
 from streams.telemetry.traceparent import TraceContext, is_sampled, parse
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "setup_logging",
     "start",
     "submit_span",
+    "unrecorded",
 ]

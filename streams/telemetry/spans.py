@@ -162,6 +162,13 @@ class RecordedDelivery(Delivery):
         self._recorder.leave(self._inside)
 
 
+def unrecorded(traceparent: str) -> Delivery | None:
+    """The delivery of a trace that is not recorded here, told from the `traceparent` alone; None for any other."""
+    if len(traceparent) < TRACEPARENT_LENGTH or (setup.current.recorder is not None and is_sampled(traceparent)):
+        return None
+    return Delivery(traceparent)
+
+
 def delivery_span(
     traceparent: str,
     *,

@@ -1,0 +1,41 @@
+"""What the world is told of a finished job: on the outcomes stream, in webhooks and in mails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+EVENT_TYPE = "millrace.job"
+"""The type of an outcome's CloudEvent, before the dot and the status."""
+
+
+class JobOutcome(BaseModel):
+    """The `data` of an outcome event and of a webhook.
+
+    Attributes:
+        revision: One outcome a revision: a job that is retried ends again.
+        missing: How many things the result lacks; it lists them.
+        error: Why, as a short code, when something went wrong.
+        links: Where to read on, below the API's address.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    flow: str
+    status: Literal["succeeded", "partial", "failed", "cancelled", "expired"]
+    revision: int
+    tenant: str = "default"
+    missing: int = 0
+    error: str | None = None
+    trace_id: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime
+    links: dict[str, str]
+
+    @property
+    def event_type(self) -> str:
+        """As ``millrace.job.succeeded``."""
+        return f"{EVENT_TYPE}.{self.status}"

@@ -1,0 +1,282 @@
+"""Situations of a job that a random walk seldom meets, most of them once a bug: windows, join, revisions, limits.
+
+They assert little: after every step the world compares the server with the model.
+"""
+
+from __future__ import annotations
+
+from streams.moves import RELEASED, Beat, Completion, Emission, PutBack
+from streams.scripts import Code
+from streams.states import JobStatus
+from tests.integration.model.partition import Claim
+from tests.integration.model.staging import A, B, begun, bury, compiled, done, letters_of, out, scenario, seen, take
+from tests.integration.model.world import World, new_job
+
+
+@scenario
+def parked_tasks_are_let_in_oldest_first_and_never_beyond_the_window(world: World) -> None:
+    _, first = begun(world)
+    world.complete(A, Completion(first, out("crawl", 6)))
+    for _ in range(4):
+        if held := take(world):
+            world.complete(A, Completion(held[0], out("crawl", 2)))
+            bury(world, *held[1:])
+    while left := take(world):
+        done(world, *left)
+
+
+@scenario
+def a_window_that_became_wider_is_filled(world: World) -> None:
+    _, first = begun(world)
+    world.complete(A, Completion(first, out("crawl", 5)))
+    world.routes.windows["crawl"] = 4
+    one, _ = take(world)
+    done(world, one)
+    assert len(take(world)) == 3
+
+
+@scenario
+def a_job_emits_a_key_once_and_keeps_to_its_budget(world: World) -> None:
+    job, first = begun(world, budgets={"pages": 2})
+    emits = [Emission("crawl", b'{"v":1}', once, "pages") for once in ("a", "a", "b", "c", "c", "a", "")]
+    emits += [Emission("crawl", b'{"v":1}', "c", "other"), Emission("crawl", b'{"v":1}', "", "pages")]
+    world.complete(A, Completion(first, tuple(emits)))
+    assert job.over_budget == 4
+    assert len(job.tasks) == 4
+
+
+@scenario
+def until_stage_stops_the_job_there(world: World) -> None:
+    for name, until in (("a", "crawl"), ("b", "classify"), ("c", "compile"), ("d", "notify")):
+        _, first = begun(world, name, until_stage=until)
+        world.complete(A, Completion(first, (*out("crawl"), *out("classify"), *out("download"))))
+        opened = take(world)
+        bury(world, *opened[:1])
+        done(world, *opened[1:])
+        while left := take(world):
+            done(world, *left)
+
+
+@scenario
+def a_job_in_which_nothing_was_done_fails_and_comes_back_by_retry(world: World) -> None:
+    job, first = begun(world, limit_ms=100)
+    world.advance(50)
+    bury(world, first)
+    assert job.status is JobStatus.FAILED
+    world.retry_job(job)
+    world.advance(60)
+    (again,) = [e for e in take(world) if e.name.stage == "crawl"]
+    assert world.heartbeat(A, Beat(again)) == [Code.OK]
+
+
+@scenario
+def a_redrive_while_compile_runs_waits_for_it_as_the_next_revision(world: World) -> None:
+    job, compile_ = compiled(world, 1)
+    world.redrive(*letters_of(job, "download"))
+    world.release(A, compile_)
+    (compile_,) = world.reclaim(B, seen(compile_, RELEASED))
+    world.start(B, compile_)
+    done(world, *take(world))
+    assert job.is_compile_due
+    done(world, compile_, worker=B)
+    done(world, *take(world))
+    assert job.ended == {1: JobStatus.SUCCEEDED, 2: JobStatus.SUCCEEDED}
+
+
+@scenario
+def a_late_redrive_holds_back_the_compile_that_was_due(world: World) -> None:
+    job, compile_ = compiled(world, 2)
+    one, two = letters_of(job, "download")
+    world.redrive(one)
+    done(world, *take(world))
+    world.redrive(two)
+    done(world, compile_)
+    assert not job.open("compile")
+    done(world, *[e for e in take(world) if e.name.stage == "download"])
+    while left := take(world):
+        done(world, *left)
+    assert len(job.ended) == 2
+
+
+@scenario
+def a_compile_that_dies_is_made_up_for_by_the_one_that_follows(world: World) -> None:
+    job, compile_ = compiled(world)
+    world.redrive(*letters_of(job, "download"))
+    bury(world, compile_)
+    world.redrive(*letters_of(job, "compile"))
+    while left := take(world):
+        done(world, *left)
+    assert job.status is JobStatus.SUCCEEDED
+
+
+@scenario
+def a_dead_compile_of_an_old_revision_asks_for_one_more(world: World) -> None:
+    job, compile_ = compiled(world)
+    world.redrive(*letters_of(job, "download"))
+    bury(world, compile_)
+    done(world, *[e for e in take(world) if e.name.stage == "download"])
+    assert job.open("compile") == 1
+    world.redrive(*letters_of(job, "compile"))
+    while left := take(world):
+        done(world, *left)
+    assert sorted(job.ended) == [1, 2, 3]
+
+
+@scenario
+def retry_takes_dead_work_and_dead_compile_as_one_revision(world: World) -> None:
+    job, compile_ = compiled(world, 2)
+    bury(world, compile_)
+    assert job.status is JobStatus.FAILED
+    world.retry_job(job)
+    while left := take(world):
+        done(world, *left)
+    assert job.ended == {1: JobStatus.FAILED, 2: JobStatus.SUCCEEDED}
+
+
+@scenario
+def a_dead_compile_alone_is_compiled_again(world: World) -> None:
+    job, compile_ = compiled(world, 0)
+    bury(world, compile_)
+    world.retry_job(job)
+    while left := take(world):
+        done(world, *left)
+    assert job.status is JobStatus.SUCCEEDED
+
+
+@scenario
+def a_dead_compile_of_a_revision_that_is_over_does_not_make_the_next_one_partial(world: World) -> None:
+    job, compile_ = compiled(world)
+    world.redrive(*letters_of(job, "download"))
+    bury(world, compile_)
+    while left := take(world):
+        done(world, *left)
+    assert job.ended == {1: JobStatus.FAILED, 2: JobStatus.SUCCEEDED}
+    assert letters_of(job, "compile")
+
+
+@scenario
+def a_notification_of_the_last_revision_does_not_end_the_next_one(world: World) -> None:
+    job, compile_ = compiled(world, 1)
+    done(world, compile_)
+    (notify,) = take(world)
+    world.retry_job(job)
+    bury(world, notify)
+    assert not job.is_ended
+    while left := take(world):
+        done(world, *left)
+    assert job.ended[2] is JobStatus.SUCCEEDED, "a dead notification leaves nothing out"
+    world.retry_job(job)
+    done(world, *take(world))
+    assert job.revision == 2
+
+
+@scenario
+def a_job_that_begins_at_notify_ends_with_it(world: World) -> None:
+    sent, first = begun(world, "a", stage="notify")
+    done(world, first)
+    lost, second = begun(world, "b", stage="notify")
+    bury(world, second)
+    assert (sent.status, lost.status) == (JobStatus.SUCCEEDED, JobStatus.FAILED)
+
+
+@scenario
+def a_job_past_its_time_limit_fails_and_tells_so(world: World) -> None:
+    job, first = begun(world, limit_ms=100)
+    world.emit(A, first, 1, *out("download", 2))
+    second, third = world.read(B)
+    world.advance(60)
+    world.start(B, second)
+    world.release(B, second)
+    world.put_back(A, "snooze", PutBack(first, 0, "busy"))
+    world.advance(500)
+    world.promote("task/0-j/1")
+    (first,) = take(world)
+    assert world.heartbeat(A, Beat(first)) == [Code.OK], "waits are not counted"
+    world.start(A, first)
+    world.advance(41)
+    assert world.heartbeat(A, Beat(first)) == [Code.CLOSED]
+    assert world.start(B, third)[0][0] == Code.CLOSED
+    world.reclaim(A, seen(third, B))
+    assert world.cancel(job, JobStatus.FAILED, kill=True) == Code.OK
+    (notify,) = world.read(A)
+    assert world.start(A, notify)[0][0] == Code.OK
+    assert world.heartbeat(A, Beat(notify)) == [Code.OK]
+    bury(world, first)
+    done(world, notify)
+
+
+@scenario
+def a_failed_job_is_not_redriven_before_it_has_stopped(world: World) -> None:
+    job, first = begun(world)
+    world.emit(A, first, 1, *out("download", 2))
+    one, two = take(world)
+    bury(world, one)
+    world.cancel(job, JobStatus.FAILED, kill=True)
+    (letter,) = letters_of(job, "download")
+    assert world.redrive(letter) == [Code.CLOSED]
+    done(world, first, two)
+    assert world.redrive(letter, letter, ("1-1", "")) == [Code.OK, Code.NOT_FOUND, Code.NOT_FOUND]
+    assert not job.is_killed
+    while left := take(world):
+        done(world, *left)
+
+
+@scenario
+def a_job_that_failed_while_a_compile_was_due_compiles_once_when_it_comes_back(world: World) -> None:
+    job, compile_ = compiled(world, 2)
+    one, two = letters_of(job, "download")
+    world.redrive(one)
+    done(world, *take(world))
+    assert job.is_compile_due
+    world.cancel(job, JobStatus.FAILED)
+    done(world, compile_)
+    world.redrive(two)
+    while left := take(world):
+        done(world, *left)
+    assert sorted(job.ended) == [2, 3]
+
+
+@scenario
+def a_dead_letter_of_a_cancelled_or_vanished_job_stays(world: World) -> None:
+    job, first = begun(world, "a")
+    world.emit(A, first, 1, *out("download"))
+    bury(world, *take(world))
+    world.cancel(job)
+    (letter,) = letters_of(job, "download")
+    assert world.redrive(letter) == [Code.CLOSED]
+    world.lose_record(job.job_id)
+    assert world.redrive(letter) == [Code.UNKNOWN_JOB]
+
+
+@scenario
+def the_same_submission_is_known_by_its_record_when_the_window_has_passed(world: World) -> None:
+    world.submit(new_job("a"))
+    world.lose_identity("0-a")
+    assert world.submit(new_job("a"), new_job("a", spec=b"other")) == [Code.DUPLICATE, Code.CONFLICT]
+
+
+@scenario
+def cancel_drops_no_notification_and_no_task_that_is_not_there(world: World) -> None:
+    world.submit(new_job("a", stage="notify"), new_job("b", until_stage="crawl"), new_job("c"))
+    world.cancel_as_told("0-a", [Claim(1, "notify", "notify", world.model.streams["notify"][0].entry_id)])
+    world.cancel(world.model.jobs["0-b"])
+    world.cancel_as_told("0-c", [Claim(99, "crawl"), Claim(99, "crawl", "crawl", "1-1")])
+
+
+@scenario
+def one_emission_more_than_the_window_is_parked(world: World) -> None:
+    job, first = begun(world)
+    world.emit(B, first, 1, *out("download", 3))
+    world.emit(A, first, 1, *out("download", 3))
+    world.complete(A, Completion(first, out("download"), is_touched=True))
+    assert len(job.parked["download"]) == 1
+
+
+@scenario
+def a_dead_letter_of_a_cancelled_job_that_has_stopped_stays(world: World) -> None:
+    job, first = begun(world)
+    world.emit(A, first, 1, *out("download"))
+    bury(world, *take(world))
+    world.cancel(job)
+    done(world, first, *take(world))
+    assert world.redrive(*letters_of(job, "download")) == [Code.CLOSED]
