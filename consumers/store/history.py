@@ -135,16 +135,17 @@ async def project(session: AsyncSession, partition: int, entries: Sequence[tuple
     recorded = [move for move in moves if move.type not in _UNRECORDED]
     events = 0
     if recorded:
-        columns = zip(*(move.row() for move in recorded), strict=True)
+        # One order for all writers, so that two batches with the same entries cannot wait for each other.
+        rows = sorted((move.row() for move in recorded), key=lambda row: row[:3])
+        columns = zip(*rows, strict=True)
         written = await session.execute(_EVENTS, dict(zip(_EVENT_COLUMNS, map(list, columns), strict=True)))
         events = written.rowcount  # type: ignore[attr-defined]
     folds: dict[str, _Fold] = {}
     for move in moves:
         folds.setdefault(move.job_id, _Fold(move)).take(move)
     if folds:
-        # One order for all writers, so that two batches cannot wait for each other.
-        rows = (folds[job_id].row() for job_id in sorted(folds))
-        columns = zip(*rows, strict=True)
+        folded = (folds[job_id].row() for job_id in sorted(folds))
+        columns = zip(*folded, strict=True)
         await session.execute(_JOBS, dict(zip(_JOB_COLUMNS, map(list, columns), strict=True)))
     return Projected(events, tuple(refused))
 
@@ -251,7 +252,9 @@ class _Fold:
         self.attempts = max(self.attempts, move.attempt or 0)
         self.created_at = min(self.created_at, move.at)
         started_at = move.at if move.type == "started" else move.started_at
-        if started_at is not None:
+        # A job that ended before it began is not begun by telling so.
+        tells_only = move.fields.get("stage") == "notify" and move.task != 1
+        if started_at is not None and not tells_only:
             self.started_at = min(self.started_at or started_at, started_at)
         self.trace_id = self.trace_id or _trace_id(move.fields.get("traceparent"))
         if move.type in _BORN:

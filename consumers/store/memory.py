@@ -245,6 +245,8 @@ class MemoryDocuments(Documents):
     async def put_downloaded(self, company_id: str, document: DownloadedDocument, *, tenant: str) -> str:
         """Note that the bytes are in the artifact store; other bytes than before are to be read anew."""
         kept = self._at(company_id, document.url, tenant)
+        if kept.status == "found":
+            kept.fiscal_year = document.provisional.fiscal_year
         if kept.sha256 != document.sha256 or kept.status in ("found", "refused"):
             kept.sha256, kept.status, kept.reason = document.sha256, "downloaded", None
             kept.confirmed = kept.period_end = kept.extracted = kept.extracted_digest = None
@@ -252,7 +254,6 @@ class MemoryDocuments(Documents):
         kept.content_type, kept.size_bytes = document.content_type, document.size_bytes
         kept.etag, kept.last_modified = document.etag, document.last_modified
         kept.provisional = document.provisional.document_type
-        kept.fiscal_year = kept.fiscal_year or document.provisional.fiscal_year
         return kept.id
 
     async def put_extracted(self, company_id: str, document: ExtractedDocument, *, tenant: str) -> bool:

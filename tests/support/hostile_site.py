@@ -273,7 +273,7 @@ STREAMS: dict[str, Callable[[], AsyncIterator[bytes]]] = {
 
 async def _main(port: int) -> None:
     async with HostileSite(port) as site:
-        print(f"{site.url()}  (MILLRACE_ALLOW_HOSTS={site.allow})", flush=True)  # noqa: T201 - its purpose
+        print(f"{site.url()}  (MILLRACE_ALLOW_HOSTS={site.allow})", flush=True)
         await asyncio.Event().wait()
 
 

@@ -104,6 +104,14 @@ def test_redis_schemes(scheme: str) -> None:
     assert settings.redis_url.get_secret_value() == url
 
 
+def test_several_sentinels_or_nodes_may_be_named() -> None:
+    for url in ("redis+sentinel://:pw@a:26379,b,[::1]:26379/mymaster", "redis+cluster://a:7000,b:7001"):
+        assert Settings.model_validate({"redis_url": url}).redis_url is not None
+    for url in ("redis+cluster://a:7000,b:x", "redis+sentinel://a,,b/mymaster", "redis://a:6379,b:6379/0"):
+        with pytest.raises(ValidationError, match="host"):
+            Settings.model_validate({"redis_url": url})
+
+
 def test_a_database_url_may_name_a_socket_folder() -> None:
     assert Settings.model_validate({"database_url": "postgresql://postgres@/millrace?host=/tmp/x"}).database_url
 

@@ -1,0 +1,1 @@
+"""The classify stage, one module a flow."""

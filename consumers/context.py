@@ -1,0 +1,150 @@
+"""What a handler is given beside its payload."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from consumers.cpu.pool import CpuPool
+    from consumers.net.fetch import Fetcher
+    from consumers.net.politeness import Politeness
+    from consumers.net.robots_cache import RobotsCache
+    from consumers.store import Store
+    from streams.blobs import Blobs
+    from streams.record import JobRecord
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A dead letter of the job, for compile to tell of.
+
+    Attributes:
+        data: The payload of the task that failed, JSON.
+    """
+
+    task: int
+    stage: str
+    reason: str
+    error: str
+    data: bytes
+
+
+class Resources(Protocol):
+    """What handlers share within a process; each is opened on first use."""
+
+    @property
+    def settings(self) -> Settings: ...  # noqa: D102
+    @property
+    def fetch(self) -> Fetcher: ...  # noqa: D102
+    @property
+    def robots(self) -> RobotsCache: ...  # noqa: D102
+    @property
+    def politeness(self) -> Politeness: ...  # noqa: D102
+    @property
+    def blobs(self) -> Blobs: ...  # noqa: D102
+    @property
+    def has_store(self) -> bool: ...  # noqa: D102
+    @property
+    def store(self) -> Store: ...  # noqa: D102
+
+    def cpu(self, pool: str) -> CpuPool:
+        """The subprocesses of a pool."""
+        ...
+
+
+class StageContext(Protocol):
+    """A handler's window on its job. It never acks, waits, touches a stream or builds a key.
+
+    Attributes:
+        task: Number within the job, stable over retries and redrives.
+        idempotency_key: ``<job>/<task>``: hand it to what must not act twice.
+        deadline: Soft time limit, seconds on the event loop's clock.
+        checkpointed: What the last `checkpoint` of this task kept, None at first.
+        log: Goes to the job's own log too.
+    """
+
+    @property
+    def job_id(self) -> str: ...  # noqa: D102
+    @property
+    def task(self) -> int: ...  # noqa: D102
+    @property
+    def flow(self) -> str: ...  # noqa: D102
+    @property
+    def stage(self) -> str: ...  # noqa: D102
+    @property
+    def attempt(self) -> int: ...  # noqa: D102
+    @property
+    def tenant(self) -> str: ...  # noqa: D102
+    @property
+    def revision(self) -> int: ...  # noqa: D102
+    @property
+    def traceparent(self) -> str: ...  # noqa: D102
+    @property
+    def idempotency_key(self) -> str: ...  # noqa: D102
+    @property
+    def deadline(self) -> float: ...  # noqa: D102
+    @property
+    def checkpointed(self) -> Any: ...  # noqa: D102
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...  # noqa: D102
+    @property
+    def settings(self) -> Settings: ...  # noqa: D102
+    @property
+    def fetch(self) -> Fetcher: ...  # noqa: D102
+    @property
+    def robots(self) -> RobotsCache: ...  # noqa: D102
+    @property
+    def politeness(self) -> Politeness: ...  # noqa: D102
+    @property
+    def blobs(self) -> Blobs: ...  # noqa: D102
+    @property
+    def store(self) -> Store: ...  # noqa: D102
+
+    async def spec(self, model: type[Model]) -> Model:
+        """What the user asked for."""
+        ...
+
+    async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a killable subprocess, within the stage's memory cap and time limit."""
+        ...
+
+    def progress(self, step: str, percent: float | None = None) -> None:
+        """Say what is being done; the percentage is never set back."""
+        ...
+
+    async def checkpoint(self, value: Any) -> None:
+        """Keep a small JSON value for the next delivery of this task, should this one not finish."""
+        ...
+
+    async def emit(self, *emits: Any) -> None:
+        """Open entries now, before the handler is done; each once, however often the task is delivered."""
+        ...
+
+    async def collect(self, payload: BaseModel) -> None:
+        """Keep something for compile; the same task's contributions replace those of its earlier deliveries."""
+        ...
+
+    async def failures(self) -> list[Failure]:
+        """The job's dead letters, oldest first."""
+        ...
+
+    def collected(self, model: type[Model]) -> AsyncIterator[Model]:
+        """Everything that the job's tasks collected, by task."""
+        ...
+
+    async def job(self) -> JobRecord | None:
+        """The job's live record; None where none is kept (the inline runner)."""
+        ...
+
+    async def publish_outcome(self, event: Mapping[str, str]) -> None:
+        """Put an event on the outcomes stream, for consumers outside; nothing happens where there is none."""
+        ...

@@ -1,0 +1,1 @@
+"""The crawl stage, one module a flow."""

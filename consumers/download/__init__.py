@@ -1,0 +1,1 @@
+"""The download stage, one module a flow."""

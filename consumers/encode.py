@@ -1,0 +1,52 @@
+"""Payloads to entries and back: JSON in the entry, larger ones as a claim check in the artifact store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from consumers.outcome import Emit
+from consumers.stage import Stage
+from streams.codec import MAX_DATA_BYTES
+from streams.errors import PermanentError
+from streams.moves import Emission
+
+if TYPE_CHECKING:
+    from streams.blobs import Blobs
+
+CLAIM = b'{"v":1,"$claim":'
+"""How the `data` of an entry begins whose payload is kept elsewhere."""
+
+
+async def encode(emits: Iterable[Emit], stage: Stage, blobs: Blobs, tenant: str) -> tuple[Emission, ...]:
+    """What a handler emitted, as entries.
+
+    Raises:
+        PermanentError: It emitted to a stage that its declaration does not name.
+    """
+    emissions = []
+    for emit in emits:
+        if emit.stage not in stage.emits:
+            declared = ", ".join(sorted(stage.emits)) or "nothing"
+            msg = f"stage {stage.name!r} emitted to {emit.stage!r} but declares {declared}; add it to `emits`"
+            raise PermanentError(msg, reason="undeclared_emission")
+        data = emit.payload.__pydantic_serializer__.to_json(emit.payload)
+        if len(data) > MAX_DATA_BYTES:
+            data = await check_in(data, blobs, tenant)
+        emissions.append(Emission(emit.stage, data, emit.once, emit.budget))
+    return tuple(emissions)
+
+
+async def check_in(data: bytes, blobs: Blobs, tenant: str) -> bytes:
+    """Keep a payload in the artifact store and leave its claim check."""
+    claim = await blobs.chunks.put_claim(data, tenant=tenant)
+    return orjson.dumps({"v": 1, "$claim": claim, "size_bytes": len(data)})
+
+
+async def check_out(data: bytes, blobs: Blobs, tenant: str) -> bytes:
+    """The payload behind a claim check; any other data as it is."""
+    if not data.startswith(CLAIM):
+        return data
+    return await blobs.chunks.get_claim(orjson.loads(data)["$claim"], tenant=tenant)

@@ -1,0 +1,1 @@
+"""The extract stage, one module a flow."""

@@ -1,0 +1,106 @@
+"""A flow: its spec and its stages; and the register of the flows that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from consumers.stage import Stage
+from schemas.names import StageName
+from schemas.stages import Payload
+from streams.errors import MillraceError
+from streams.policy import StagePolicy
+
+ENTRY_POINTS: Final = "millrace.flows"
+_DEFAULT_POLICY: Final = StagePolicy()
+
+
+class UnknownFlow(MillraceError):  # noqa: N818 - it says what is wrong
+    """No installed flow has this name."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What one kind of job is made of.
+
+    Attributes:
+        spec: Model of what a user must say; unknown fields are refused by name.
+        first: The payload of the first task, from the spec.
+        budgets: The job's budgets, from the spec: ``{"pages": 50}``.
+        limit_s: Running time after which the job fails; waits are not counted. None: no limit.
+        about: One line for people.
+    """
+
+    name: str
+    spec: type[BaseModel]
+    stages: tuple[Stage, ...]
+    first: Callable[[Any], BaseModel]
+    budgets: Callable[[Any], Mapping[str, int]] = field(default=lambda _: {})
+    limit_s: float | None = None
+    about: str = ""
+    by_name: Mapping[StageName, Stage] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the stages by name.
+
+        Raises:
+            ValueError: A stage is declared twice, or crawl or compile is missing.
+        """
+        by_name: dict[StageName, Stage] = {}
+        for one in self.stages:
+            if one.name in by_name:
+                msg = f"flow {self.name!r} declares stage {one.name!r} twice"
+                raise ValueError(msg)
+            by_name[one.name] = one
+        if "notify" not in by_name:
+            from consumers.notify import notify  # noqa: PLC0415 - notify is a stage itself
+
+            by_name["notify"] = notify
+        object.__setattr__(self, "by_name", by_name)
+
+
+class Flows:
+    """The flows that this process knows."""
+
+    def __init__(self, flows: Iterable[Flow]) -> None:
+        self.by_name = {flow.name: flow for flow in flows}
+        self._policies = {
+            (flow.name, name): one.policy for flow in self.by_name.values() for name, one in flow.by_name.items()
+        }
+
+    def get(self, name: str) -> Flow:
+        """A flow by its name.
+
+        Raises:
+            UnknownFlow: None has it; the text lists those that are there.
+        """
+        flow = self.by_name.get(name)
+        if flow is None:
+            known = ", ".join(sorted(self.by_name)) or "none"
+            raise UnknownFlow(f"there is no flow {name!r}; installed are: {known}")
+        return flow
+
+    def policy(self, flow: str, stage: StageName) -> StagePolicy:
+        """The policy of a stage of a flow; the default one for a flow that is not known here."""
+        return self._policies.get((flow, stage), _DEFAULT_POLICY)
+
+
+@cache
+def installed() -> Flows:
+    """The flows registered under the entry point group ``millrace.flows``."""
+    found = []
+    for point in entry_points(group=ENTRY_POINTS):
+        flow = point.load()
+        if not isinstance(flow, Flow):
+            msg = f"entry point {point.name} = {point.value} in group {ENTRY_POINTS} is no Flow"
+            raise TypeError(msg)
+        found.append(flow)
+    return Flows(found)
+
+
+__all__ = ["Flow", "Flows", "Payload", "UnknownFlow", "installed"]

@@ -1,0 +1,224 @@
+"""The context that a worker gives to a handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+
+from consumers.context import Failure, Resources
+from consumers.encode import encode
+from consumers.outcome import Emit
+from consumers.stage import Stage
+from consumers.store.logs import LogLine, LogShipper
+from consumers.worker.hand import InHand, Stop
+from streams.errors import MillraceError
+from streams.log import Log
+from streams.moves import Moves
+from streams.record import JobRecord
+
+Model = TypeVar("Model", bound=BaseModel)
+logger = logging.getLogger("millrace.job")
+_LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+
+
+class LeaseLost(MillraceError):  # noqa: N818 - it says what happened
+    """This delivery was superseded; nothing the handler does counts any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What the contexts of one worker share."""
+
+    resources: Resources
+    log: Log
+    moves: Moves
+    logs: LogShipper | None
+    nudge: Callable[[], None]
+
+
+class JobLogger(logging.LoggerAdapter[logging.Logger]):
+    """Writes to the process's log with the job's ids, and to the job's own log."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        entry = context.one.entry
+        super().__init__(
+            logger, {"job_id": entry.job, "task": entry.task, "stage": entry.name.stage, "flow": entry.flow}
+        )
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Take keyword arguments as fields of the line."""
+        fields = {k: kwargs.pop(k) for k in list(kwargs) if k not in {"exc_info", "stack_info", "stacklevel", "extra"}}
+        kwargs["extra"] = {**(self.extra or {}), **fields}
+        return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write a line; keyword arguments become its fields."""
+        fields = {k: v for k, v in kwargs.items() if k not in {"exc_info", "stack_info", "stacklevel", "extra"}}
+        super().log(level, msg, *args, **kwargs)
+        context, entry = self._context, self._context.one.entry
+        if context.bench.logs is not None and level >= logging.INFO:
+            context.bench.logs.put(
+                LogLine(
+                    entry.job, entry.tenant, datetime.now(UTC), _LEVELS.get(level, "error"),
+                    str(msg) % args if args else str(msg), fields, trace_id=context.traceparent[3:35] or None,
+                    task=int(entry.task), stage=entry.name.stage, attempt=entry.attempt,
+                )
+            )  # fmt: skip
+
+
+class WorkerContext:
+    """`consumers.context.StageContext` for an entry in hand."""
+
+    __slots__ = ("_collected", "_emitted", "_log", "_spec", "bench", "one", "stage_of", "traceparent")
+
+    def __init__(self, one: InHand, stage: Stage, bench: Workbench, traceparent: str) -> None:
+        self.one = one
+        self.stage_of = stage
+        self.bench = bench
+        self.traceparent = traceparent
+        self._collected = 0
+        self._emitted = 0
+        self._log: JobLogger | None = None
+        self._spec: bytes | None = None
+
+    job_id = property(lambda self: self.one.entry.job)
+    task = property(lambda self: int(self.one.entry.task))
+    flow = property(lambda self: self.one.entry.flow)
+    stage = property(lambda self: self.one.entry.name.stage)
+    attempt = property(lambda self: self.one.entry.attempt)
+    tenant = property(lambda self: self.one.entry.tenant)
+    revision = property(lambda self: self.one.entry.revision)
+    idempotency_key = property(lambda self: f"{self.one.entry.job}/{self.one.entry.task}")
+    deadline = property(lambda self: self.one.began_s + self.one.policy.soft_timeout_s)
+    settings = property(lambda self: self.bench.resources.settings)
+    fetch = property(lambda self: self.bench.resources.fetch)
+    robots = property(lambda self: self.bench.resources.robots)
+    politeness = property(lambda self: self.bench.resources.politeness)
+    blobs = property(lambda self: self.bench.resources.blobs)
+    store = property(lambda self: self.bench.resources.store)
+
+    @property
+    def checkpointed(self) -> Any:
+        """What the last `checkpoint` of this task kept."""
+        return orjson.loads(self.one.entry.checkpoint) if self.one.entry.checkpoint else None
+
+    @property
+    def log(self) -> JobLogger:
+        """The job's log."""
+        if self._log is None:
+            self._log = JobLogger(self)
+        return self._log
+
+    async def spec(self, model: type[Model]) -> Model:
+        """What the user asked for."""
+        if self._spec is None:
+            entry = self.one.entry
+            self._spec = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
+        return model.model_validate_json(self._spec)
+
+    async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a killable subprocess."""
+        policy, left_s = self.one.policy, self.deadline - asyncio.get_running_loop().time()
+        soft_s = max(0.1, left_s)
+        self.one.cpu_calls += 1
+        try:
+            return await self.bench.resources.cpu(policy.pool).run(
+                work,
+                *args,
+                timeout_s=soft_s + policy.timeout_s - policy.soft_timeout_s,
+                soft_timeout_s=soft_s,
+                memory_mb=policy.memory_mb,
+                progress=self.progress,
+            )
+        finally:
+            self.one.cpu_calls -= 1
+
+    def progress(self, step: str, percent: float | None = None) -> None:
+        """Say what is being done."""
+        self.one.step = step
+        if percent is not None:
+            self.one.percent = min(100.0, max(0.0, percent))
+        self._note()
+
+    async def checkpoint(self, value: Any) -> None:
+        """Keep a small JSON value for the next delivery of this task."""
+        self.one.checkpoint = orjson.dumps(value)
+        if len(self.one.checkpoint) > 65_536:  # noqa: PLR2004 - as the docstring of the protocol says, small
+            msg = f"a checkpoint of {len(self.one.checkpoint)} bytes: keep at most 65536, and larger things as a blob"
+            raise ValueError(msg)
+        answered = asyncio.get_running_loop().create_future()
+        self.one.waiters.append(answered)
+        self.one.is_touched = True
+        self._note()
+        await answered
+
+    async def emit(self, *emits: Emit) -> None:
+        """Open entries now."""
+        entry = self.one.entry
+        emissions = await encode(emits, self.stage_of, self.blobs, entry.tenant)
+        code = await self.bench.moves.emit(entry.keys, entry, self._emitted + 1, emissions, self.traceparent)
+        self._emitted += len(emissions)
+        self.one.is_touched = True
+        if code < 0:
+            msg = f"{self.idempotency_key} is no longer held by this worker; its emissions were refused"
+            raise LeaseLost(msg)
+
+    async def collect(self, payload: BaseModel) -> None:
+        """Keep something for compile."""
+        await self.store.contributions.put(
+            self.job_id, self.task, self._collected, payload.model_dump(mode="json"), tenant=self.tenant,
+            revision=self.revision,
+        )  # fmt: skip
+        self._collected += 1
+
+    async def collected(self, model: type[Model]) -> AsyncIterator[Model]:
+        """Everything that the job's tasks collected."""
+        async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant):
+            yield model.model_validate(payload)
+
+    async def failures(self) -> list[Failure]:
+        """The job's dead letters."""
+        record = await self.bench.log.job(self.job_id)
+        found = []
+        for task, place in sorted((record.tasks if record else {}).items()):
+            if place.kind == "dead":
+                letter = await self.bench.log.dead_letter(f"{self.one.entry.keys.partition}-{place.entry_id}")
+                if letter is not None:
+                    row = letter.fields
+                    found.append(Failure(task, row["stage"], row["reason"], row["error"], row["data"].encode()))
+        return found
+
+    async def job(self) -> JobRecord | None:
+        """The job's live record."""
+        return await self.bench.log.job(self.job_id)
+
+    async def publish_outcome(self, event: Mapping[str, str]) -> None:
+        """Put an event on the outcomes stream."""
+        await self.bench.log.client.xadd(self.bench.log.keys.outcomes, dict(event))
+
+    async def finish(self) -> None:
+        """Before the move: drop what an earlier delivery of this task collected beyond this one."""
+        entry = self.one.entry
+        is_first = entry.delivery == 1 and entry.attempt == 1 and entry.revision == 1
+        if self._collected or (self.bench.resources.has_store and not is_first):
+            await self.store.contributions.trim(
+                self.job_id, self.task, self._collected, tenant=self.tenant, revision=self.revision
+            )
+
+    def _note(self) -> None:
+        if self.one.stop is Stop.LOST:
+            msg = f"{self.idempotency_key} is no longer held by this worker"
+            raise LeaseLost(msg)
+        self.one.is_noted = True
+        self.bench.nudge()
+
+
+Context = WorkerContext

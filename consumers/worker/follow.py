@@ -1,0 +1,119 @@
+"""The required groups of lifecycle, and what they make it safe to let go: history, archive, trimming.
+
+Every worker process may run them: members of one group share its entries, and trimming twice is trimming once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from mode import Service
+from redis.exceptions import OutOfMemoryError
+
+from streams import archive, retention
+from streams.connect import AWAY, connect
+from streams.errors import TransientError
+from streams.groups import Entries, GroupReader
+from streams.keys import partition_of_key
+
+if TYPE_CHECKING:
+    from consumers.worker.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+BLOCK_MS: Final = 1_000
+TAKE_OVER_EVERY_S: Final = 5.0
+TRIM_EVERY_S: Final = 60.0
+HISTORY: Final = "history"
+
+
+class Follower(Service):
+    """One member of a required group over every partition's lifecycle."""
+
+    group = ""
+    most = 500
+    pause_s = 0.0
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._client = connect(worker.redis_url, timeout_s=BLOCK_MS / 1_000 + 5, resent=0, single=True)
+        streams = [keys.lifecycle for keys in worker.keys.all_partitions]
+        self._reader = GroupReader(self._client, streams, self.group, worker.name)
+        super().__init__()
+
+    async def handle(self, partition: int, entries: Entries) -> None:
+        """Keep a batch."""
+        raise NotImplementedError
+
+    @Service.task
+    async def _follow(self) -> None:
+        taken_over_s = 0.0
+        has_group = False
+        while not self.should_stop:
+            try:
+                if not has_group:
+                    await self._reader.create_group()
+                    has_group = True
+                await self._reader.handle_next(self._handle, most=self.most, block_ms=BLOCK_MS)
+                if time.monotonic() - taken_over_s >= TAKE_OVER_EVERY_S:
+                    taken_over_s = time.monotonic()
+                    await self._reader.take_over(self._handle, most=self.most)
+                if self.pause_s:
+                    await self.sleep(self.pause_s)
+            except (*AWAY, TransientError) as error:
+                logger.warning("%s waits: %s", self.group, error)
+                await self.sleep(1.0)
+
+    async def on_shutdown(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+    async def _handle(self, stream: str, entries: Entries) -> None:
+        await self.handle(partition_of_key(stream), entries)
+
+
+class HistoryFollower(Follower):
+    """Projects lifecycle into PostgreSQL."""
+
+    group = HISTORY
+
+    async def handle(self, partition: int, entries: Entries) -> None:
+        """Project a batch."""
+        await self._worker.resources.store.jobs.project(partition, entries)
+
+
+class ArchiveFollower(Follower):
+    """Writes lifecycle into the artifact store, a few large objects rather than many small ones."""
+
+    group = archive.GROUP
+    most = 5_000
+    pause_s = 5.0
+
+    async def handle(self, partition: int, entries: Entries) -> None:
+        """Archive a batch."""
+        await archive.write(self._worker.resources.blobs.chunks, self._worker.keys.namespace, partition, entries)
+
+
+class Retention(Service):
+    """Trims every partition's lifecycle once a minute."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        super().__init__()
+
+    @Service.timer(TRIM_EVERY_S)
+    async def _trim(self) -> None:
+        worker, settings = self._worker, self._worker.settings
+        for keys in worker.keys.all_partitions:
+            try:
+                removed = await retention.trim(
+                    worker.client, keys, now_ms=int(time.time() * 1_000), max_age_s=settings.lifecycle_max_age_s,
+                    max_bytes=settings.lifecycle_max_bytes // settings.partitions, required=retention.REQUIRED_GROUPS,
+                )  # fmt: skip
+            except (*AWAY, OutOfMemoryError) as error:
+                logger.warning("lifecycle is not trimmed: %s", error)
+                return
+            if removed:
+                logger.info("%s: %d entries trimmed", keys.lifecycle, removed)

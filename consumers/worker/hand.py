@@ -1,0 +1,185 @@
+"""What a worker has in hand: every entry from its reading to its settlement, the slots it takes, and who waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from schemas.names import StageName
+from streams.codec import Delivery
+from streams.policy import Routes, StagePolicy
+
+
+class Stop(Enum):
+    """Why a running handler was told to stop."""
+
+    SOFT_LIMIT = "soft_time_limit"
+    HARD_LIMIT = "hard_time_limit"
+    LOST = "lease_lost"
+    CANCELLED = "job_over"
+    DRAIN = "drain"
+
+
+@dataclass(slots=True, eq=False)
+class InHand:
+    """One entry in hand.
+
+    Attributes:
+        began_s: When its handler began, seconds on the loop's clock; 0 before.
+        beaten_s: When its lease was last renewed.
+        notes: Progress and checkpoint for the next heartbeat.
+        is_announced: Whether the log was told that it runs: at once, or by the lease keeper when it takes longer.
+        cpu_calls: Subprocesses that work for it now; each is told of the soft limit itself.
+        waiters: Resolved when the heartbeat that carries the checkpoint is answered.
+    """
+
+    entry: Delivery
+    policy: StagePolicy
+    beaten_s: float
+    began_s: float = 0.0
+    task: asyncio.Task[None] | None = None
+    stop: Stop | None = None
+    is_settling: bool = False
+    percent: float | None = None
+    step: str = ""
+    checkpoint: bytes = b""
+    is_noted: bool = False
+    is_touched: bool = False
+    is_announced: bool = False
+    cpu_calls: int = 0
+    span: Any = None
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def pool(self) -> str:
+        """The pool whose slot it takes."""
+        return self.entry.name.pool
+
+
+class Issued:
+    """Entries that this worker's own moves opened: it need not ask the log whether they were issued.
+
+    Bounded: what is forgotten is asked for.
+    """
+
+    def __init__(self, most: int = 50_000) -> None:
+        self._most = most
+        self._entries: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def add(self, parent: Delivery, entry_ids: bytes) -> None:
+        """Remember what closing `parent` opened."""
+        if len(self._entries) >= self._most:
+            self._entries.clear()
+        job, of_parent = parent.job, (parent.tenant, parent.revision)
+        for entry_id in entry_ids.decode().split(" "):
+            self._entries[job, entry_id] = of_parent
+
+    def take(self, entry: Delivery) -> bool:
+        """Whether a first delivery of it is known here; then it gets its tenant and revision."""
+        known = self._entries.pop((entry.job, entry.entry_id), None)
+        if known is None or entry.delivery != 1:
+            return False
+        entry.tenant, entry.revision = known
+        return True
+
+
+class Hand:
+    """The entries in hand, by pool and by (stage, flow).
+
+    An entry whose (stage, flow) is at its concurrency waits here with its lease kept, and its stage's streams of
+    that pool are not read meanwhile.
+    """
+
+    def __init__(self, slots: Mapping[str, int], routes: Routes, clock: Callable[[], float]) -> None:
+        self.slots = dict(slots)
+        self._routes = routes
+        self._clock = clock
+        self._taken = dict.fromkeys(slots, 0)
+        self._busy: dict[tuple[str, str], int] = {}
+        self._waiting: dict[tuple[str, str], deque[InHand]] = {}
+        self._surplus: dict[str, deque[InHand]] = {pool: deque() for pool in slots}
+        self.entries: dict[tuple[str, str], InHand] = {}
+        self.issued = Issued()
+        self.ready: deque[InHand] = deque()
+        self.has_ready = asyncio.Event()
+        self.has_room = {pool: asyncio.Event() for pool in slots}
+        self.is_idle = asyncio.Event()
+        for room in self.has_room.values():
+            room.set()
+        self.is_idle.set()
+
+    def free(self) -> dict[str, int]:
+        """Free slots by pool."""
+        return {pool: slots - self._taken[pool] for pool, slots in self.slots.items()}
+
+    def closed(self) -> frozenset[tuple[StageName, str]]:
+        """(stage, pool) whose streams are not to be read now."""
+        return frozenset(
+            (one.entry.name.stage, one.pool) for queue in self._waiting.values() for one in list(queue)[:1]
+        )
+
+    def take(self, entry: Delivery) -> None:
+        """Take an entry that was just read; it becomes ready, or waits for its (stage, flow)."""
+        place = (entry.stream, entry.entry_id)
+        if place in self.entries:
+            return
+        stage, flow = entry.name.stage, entry.flow
+        policy = self._routes.policy(flow, stage)
+        one = InHand(entry, policy, self._clock())
+        self.entries[place] = one
+        self.is_idle.clear()
+        self._taken[one.pool] += 1
+        if self._taken[one.pool] >= self.slots[one.pool]:
+            self.has_room[one.pool].clear()
+        if self._taken[one.pool] > self.slots[one.pool]:
+            # One read covers several streams and may bring an entry of each: what exceeds the slots waits.
+            self._surplus[one.pool].append(one)
+        else:
+            self._admit(one)
+
+    def _admit(self, one: InHand) -> None:
+        limit = one.policy.concurrency
+        if limit is not None:
+            key = (one.entry.name.stage, one.entry.flow)
+            if self._busy.get(key, 0) >= limit:
+                self._waiting.setdefault(key, deque()).append(one)
+                return
+            self._busy[key] = self._busy.get(key, 0) + 1
+        self.ready.append(one)
+        self.has_ready.set()
+
+    def settled(self, one: InHand) -> None:
+        """An entry left the hand: its slot is free, and who waited for its (stage, flow) is ready."""
+        if self.entries.pop((one.entry.stream, one.entry.entry_id), None) is None:
+            return
+        self._taken[one.pool] -= 1
+        surplus = self._surplus[one.pool]
+        if one in surplus:
+            surplus.remove(one)
+        else:
+            if one.policy.concurrency is not None:
+                self._pass_on((one.entry.name.stage, one.entry.flow), one)
+            if surplus:
+                self._admit(surplus.popleft())
+        if self._taken[one.pool] < self.slots[one.pool]:
+            self.has_room[one.pool].set()
+        if not self.entries:
+            self.is_idle.set()
+
+    def _pass_on(self, key: tuple[str, str], one: InHand) -> None:
+        queue = self._waiting.get(key)
+        if queue is not None and one in queue:
+            queue.remove(one)
+        elif queue:
+            waited = queue.popleft()
+            self.issued.take(waited.entry)  # its job may have ended while it waited: the log is asked
+            self.ready.append(waited)
+            self.has_ready.set()
+        else:
+            self._busy[key] -= 1
+        if queue is not None and not queue:
+            del self._waiting[key]

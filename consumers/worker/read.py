@@ -1,0 +1,85 @@
+"""The reading loop: poll while there are free slots, wait at the doorbell when the lanes are empty."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from mode import Service
+from redis.exceptions import ResponseError
+
+from consumers.worker.hand import Hand
+from streams.connect import AWAY
+from streams.reader import DOORBELL_MS, Reader
+
+logger = logging.getLogger(__name__)
+
+
+CLOSED_BELL_MS: Final = 200
+"""Wait at the doorbell while a stage's streams are not read: nothing rings when they are again."""
+
+
+class ReadLoop(Service):
+    """Reads the streams of one pool for a hand, so that a full pool holds up no other; stops first in a drain."""
+
+    def __init__(self, reader: Reader, hand: Hand, pool: str, bell_name: str) -> None:
+        self._reader = reader
+        self._hand = hand
+        self._pool = pool
+        self._bell_name = bell_name
+        self._at_rest = asyncio.Lock()
+        self.is_reading = True
+        super().__init__()
+
+    @Service.task
+    async def _read(self) -> None:
+        hand, reader, pool = self._hand, self._reader, self._pool
+        has_room = hand.has_room[pool]
+        while not self.should_stop:
+            if not reader.is_waiting:
+                await has_room.wait()
+            async with self._at_rest:
+                if not self.is_reading:
+                    return
+                try:
+                    closed = frozenset(place for place in hand.closed() if place[1] == pool)
+                    free = {pool: hand.free()[pool]}
+                    entries = await reader.poll(free, closed)
+                    if not entries and self.is_reading:
+                        entries = await reader.doorbell(free, closed, CLOSED_BELL_MS if closed else DOORBELL_MS)
+                except AWAY as error:
+                    logger.warning("the log is away, nothing is read: %s", error)
+                    await asyncio.sleep(0.2)
+                    continue
+                for entry in entries:
+                    hand.take(entry)
+            if entries:
+                await asyncio.sleep(0)
+
+    async def stop_reading(self) -> None:
+        """Take nothing more; returns when a read under way has ended and what it brought is in hand.
+
+        A read that is broken off instead may have been answered: its entries would wait for their lease to run out.
+        """
+        self.is_reading = False
+        self._hand.has_room[self._pool].set()
+        await self._come_to_rest()
+        try:
+            for entry in await self._reader.last_rings():
+                self._hand.take(entry)
+        except AWAY as error:
+            logger.debug("nothing more was read: %s", error)
+
+    async def _come_to_rest(self) -> None:
+        while self._at_rest.locked():
+            try:
+                await self._reader.hang_up(self._bell_name)
+                async with asyncio.timeout(0.05), self._at_rest:
+                    return
+            except TimeoutError:  # it was just about to wait
+                continue
+            except (*AWAY, ResponseError) as error:  # nobody answers it, or it may not be told: it runs out by itself
+                logger.debug("the doorbell is not hung up: %s", error)
+                async with self._at_rest:
+                    return

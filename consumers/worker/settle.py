@@ -1,0 +1,160 @@
+"""Settlements: how an entry leaves the hand, and the service that sends them a tick at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mode import Service
+
+from consumers.worker.hand import Hand, InHand
+from consumers.worker.signals import Signals
+from streams.connect import AWAY
+from streams.keys import PartitionKeys
+from streams.log import Log
+from streams.moves import Completion, Death, Moves, PutBack
+from streams.scripts import Code
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 128
+"""Entries in one script call: some 3 ms of the server's time and one fsync; below the slots, so that both sides overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried(PutBack):
+    """The next attempt waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed(PutBack):
+    """The same attempt waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Given back unfinished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The lease is lost: somebody else runs it, nothing is sent."""
+
+
+Settlement = Completion | Retried | Snoozed | Death | Released | Abandoned
+_NAMES: Final[dict[type, str]] = {
+    Completion: "completed", Retried: "retried", Snoozed: "snoozed", Death: "dead_lettered", Released: "released",
+}  # fmt: skip
+
+
+class Committer(Service):
+    """Joins a tick's settlements into one call a partition and kind, and re-sends until they are answered."""
+
+    def __init__(self, moves: Moves, log: Log, hand: Hand, signals: Signals) -> None:
+        self._moves = moves
+        self._log = log
+        self._hand = hand
+        self._signals = signals
+        self._queue: list[tuple[InHand, Settlement]] = []
+        self._kick = asyncio.Event()
+        self.is_flushed = asyncio.Event()
+        self.is_flushed.set()
+        self.counts: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
+        super().__init__()
+
+    def put(self, one: InHand, settlement: Settlement) -> None:
+        """Settle an entry; it stays in hand, its lease renewed, until that is answered. Only the first counts."""
+        if one.is_settling:
+            return
+        one.is_settling = True
+        if isinstance(settlement, Abandoned):
+            self._hand.settled(one)
+            self._count("abandoned")
+            return
+        self._queue.append((one, settlement))
+        self.is_flushed.clear()
+        self._kick.set()
+
+    @Service.task
+    async def _commit(self) -> None:
+        while not self.should_stop or self._queue:
+            await self._kick.wait()
+            self._kick.clear()
+            if not self._queue:
+                continue
+            batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            if self._queue:
+                self._kick.set()
+            await self._send(batch)
+            if not self._queue:
+                self.is_flushed.set()
+
+    async def on_stop(self) -> None:
+        """Let the loop see that it may end."""
+        self._kick.set()
+
+    async def _send(self, batch: list[tuple[InHand, Settlement]]) -> None:
+        groups: dict[tuple[PartitionKeys, type], list[tuple[InHand, Any]]] = {}
+        for one, settlement in batch:
+            groups.setdefault((one.entry.keys, type(settlement)), []).append((one, settlement))
+        for (keys, kind), rows in groups.items():
+            codes = await self._insist(keys, kind, rows)
+            name = _NAMES[kind]
+            for (one, settlement), code in zip(rows, codes, strict=True):
+                self._answered(one, settlement, name, code)
+
+    async def _insist(self, keys: PartitionKeys, kind: type, rows: list[tuple[InHand, Any]]) -> list[Any]:
+        """Send until answered; after a while of refusals one by one, so that none holds up the others."""
+        move = self._move(kind)
+        delay_s = 0.05
+        while True:
+            try:
+                return list(await move(keys, [self._sent(one, settlement) for one, settlement in rows]))
+            except AWAY as error:
+                logger.warning("the log is away, %d settlements wait: %s", len(rows), error)
+            except Exception:
+                if len(rows) > 1:
+                    return [code for row in rows for code in await self._insist(keys, kind, [row])]
+                logger.exception("a settlement was refused by the server; its lease will run out")
+                return [Code.NOT_FOUND]
+            await asyncio.sleep(delay_s)
+            delay_s = min(1.0, delay_s * 2)
+
+    def _move(self, kind: type) -> Callable[[PartitionKeys, Any], Awaitable[list[Any]]]:
+        if kind is Completion:
+            return self._moves.complete
+        if kind is Retried:
+            return self._moves.retry
+        if kind is Snoozed:
+            return self._moves.snooze
+        if kind is Death:
+            return self._moves.dead_letter
+        return self._moves.release
+
+    @staticmethod
+    def _sent(one: InHand, settlement: Any) -> Any:
+        return one.entry if isinstance(settlement, Released) else settlement
+
+    def _answered(self, one: InHand, settlement: Settlement, name: str, code: Any) -> None:
+        if isinstance(code, bytes) and isinstance(settlement, Completion):
+            self._hand.issued.add(one.entry, code)
+        refused = isinstance(code, int) and code < 0
+        outcome = Code(code).name.lower() if refused else "dropped" if code == Code.DROPPED else name
+        if one.span is not None:
+            one.span.end(outcome, settlement.reason if isinstance(settlement, PutBack | Death) else None)
+        if refused:
+            self.refused[outcome] = self.refused.get(outcome, 0) + 1
+            logger.warning(
+                "%s of %s/%s was refused: %s", name, one.entry.job, one.entry.task, outcome,
+                extra={"job_id": one.entry.job, "task": one.entry.task},
+            )  # fmt: skip
+        self._count(outcome)
+        self._hand.settled(one)
+        self._signals.send("settled", one.entry, outcome)
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
