@@ -1,4 +1,4 @@
-"""The store on a real PostgreSQL."""
+"""The store on a real PostgreSQL, and the API before it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.store import Store, upgrade
+from tests.support.api_place import ApiPlace, api_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,10 @@ def job_id() -> str:
 def tenant() -> str:
     """A tenant that no other test has."""
     return f"tenant-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def place(valkey_url: str, store_url: str, namespace: str, tmp_path: Path) -> AsyncIterator[ApiPlace]:
+    """A running API with nothing in it."""
+    async with api_place(valkey_url, store_url, namespace, tmp_path) as running:
+        yield running

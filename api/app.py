@@ -1,0 +1,93 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api import problems
+from api.bodies import describe_bodies
+from api.gate import BODY_BYTES, BODY_S, Gate
+from api.routes import events, health, job_parts, jobs, live, operations, pages, tasks
+from api.services import opened
+from api.views import API
+from consumers.flow import Flows, installed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from schemas.settings import Settings
+
+ASKED_HEADERS: Final = (
+    "Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key", "traceparent", "ce-specversion",
+    "ce-type", "ce-source", "ce-id", "ce-traceparent",
+)  # fmt: skip
+SHOWN_HEADERS: Final = ("Location", "X-Trace-Id", "Retry-After")
+
+
+class Application(FastAPI):
+    """FastAPI, whose description has the bodies that routes read themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The API's description."""
+        if self.openapi_schema is None:
+            describe_bodies(super().openapi())
+        return super().openapi()
+
+
+def create_app(
+    settings: Settings,
+    redis_url: str,
+    database_url: str | None,
+    flows: Flows | None = None,
+    *,
+    body_bytes: int = BODY_BYTES,
+    body_s: float = BODY_S,
+) -> FastAPI:
+    """The application; its connections open when the server starts it and close when the server stops.
+
+    Args:
+        settings: As read from the environment. Without API keys everyone may ask when `api_host` is loopback, nobody
+            else ever (`api.auth.check_listen` refuses to start like that).
+        redis_url: Of the log.
+        database_url: Of the store; None for a log without results and history.
+        flows: That may be submitted; those installed when None.
+        body_bytes: Longest request body.
+        body_s: Seconds within which a body must have arrived.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings, redis_url, database_url, flows or installed()) as services:
+            app.state.services = services
+            yield
+
+    app = Application(
+        title="Millrace",
+        version=version("millrace"),
+        description="Jobs that crawl, classify, download, extract, compile and notify.",
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for routes in (jobs, job_parts, live, events, tasks, operations):
+        app.include_router(routes.router, prefix=API)
+    for router in (live.root, health.router, pages.router):
+        app.include_router(router)
+    app.add_middleware(Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=ASKED_HEADERS,
+            expose_headers=SHOWN_HEADERS,
+        )
+    return app

@@ -1,0 +1,104 @@
+"""A job's result, with what is missing from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from api.problems import Problem
+from api.views import ENDED_WELL
+from consumers.store.models import Result
+from schemas.jobs import ENDED
+from streams.log import DeadLetter
+
+if TYPE_CHECKING:
+    from api.look import Found
+    from api.services import Services
+
+MAX_LETTERS: Final = 100
+
+
+async def result_of(services: Services, found: Found, revision: int | None = None) -> dict[str, Any]:
+    """The result of a job, the latest when no revision is named.
+
+    Raises:
+        Problem: ``no-result`` or ``result-expired``.
+    """
+    view = found.view
+    row = await _row(services, found, revision)
+    if row is not None and row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+        until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
+        raise Problem("result-expired", f"the result of job {found.job_id} was kept until {until}; submit it again")
+    letters = await dead_letters_of(services, found)
+    if row is None and (revision is not None or view.status not in ENDED_WELL):
+        hint = "it ended without one" if view.status in ENDED else "wait for its end"
+        which = f"job {found.job_id}" if revision is None else f"revision {revision} of job {found.job_id}"
+        raise Problem(
+            "no-result", f"{which} has no result: the job is {view.status}; {hint}", extra={"dead_letters": letters}
+        )
+    payload = row.payload if row is not None else None
+    return {
+        "job_id": found.job_id, "flow": view.flow, "status": view.status,
+        "revision": row.revision if row is not None else view.revision, "result": payload,
+        "missing": missing_of(payload, letters), "dead_letters": letters,
+        "created_at": row.created_at if row is not None else None,
+        "expires_at": row.expires_at if row is not None else None,
+    }  # fmt: skip
+
+
+async def latest_payload(services: Services, found: Found) -> Any:
+    """The latest result's payload for those who take none for an answer; None when there is none or it expired."""
+    row = await _row(services, found, None)
+    if row is None or (row.expires_at is not None and row.expires_at <= datetime.now(UTC)):
+        return None
+    return row.payload
+
+
+def missing_of(payload: Any, letters: list[dict[str, Any]]) -> list[Any]:
+    """What a result lacks: as the flow says, and what was dead-lettered."""
+    said = payload.get("missing") if isinstance(payload, dict) else None
+    dead = [
+        {"what": f"{one['stage']} task {one['task']}", "reason": one["reason"], "detail": one["error"]}
+        for one in letters
+    ]
+    return [*(said if isinstance(said, list) else []), *dead]
+
+
+async def dead_letters_of(services: Services, found: Found) -> list[dict[str, Any]]:
+    """The first hundred of a job's dead letters; they outlive neither their redrive nor the record."""
+    if found.record is None:
+        return []
+    keys = services.keys.of_job(found.job_id)
+    ids = [place.entry_id for _, place in sorted(found.record.tasks.items()) if place.kind == "dead"][:MAX_LETTERS]
+    pipe = services.client.pipeline(transaction=False)
+    for entry_id in ids:
+        pipe.xrange(keys.dlq, entry_id, entry_id)
+    letters = []
+    for rows in await pipe.execute() if ids else ():
+        for entry_id, raw in rows:
+            fields = {name.decode(): value.decode("utf-8", "replace") for name, value in raw.items()}
+            letters.append(letter_view(DeadLetter(f"{keys.partition}-{entry_id.decode()}", fields)))
+    return letters
+
+
+def letter_view(letter: DeadLetter, *, whole: bool = False) -> dict[str, Any]:
+    """A dead letter as it is shown; `whole` with traceback and payload."""
+    fields = letter.fields
+    names = ("job", "task", "flow", "stage", "stream", "entry", "attempt", "deliveries", "worker", "reason", "error")
+    view: dict[str, Any] = {"dead_id": letter.dead_id, **{name: fields.get(name, "") for name in names}}
+    view["at"] = datetime.fromtimestamp(int(letter.dead_id.split("-")[1]) / 1_000, UTC)
+    if whole:
+        view |= {name: fields.get(name, "") for name in ("traceback", "traceparent", "data", "fields")}
+    return view
+
+
+async def _row(services: Services, found: Found, revision: int | None) -> Result | None:
+    """A result's row, also an expired one, which `Results.get` does not tell from none."""
+    query = select(Result).where(Result.job_id == found.job_id, Result.tenant == found.tenant)
+    if revision is not None:
+        query = query.where(Result.revision == revision)
+    async with services.store.database.begin() as session:
+        rows = await session.scalars(query.order_by(Result.revision.desc()).limit(1))
+        return rows.one_or_none()
