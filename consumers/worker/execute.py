@@ -199,6 +199,7 @@ class Executor(Service):
             settlement = self._failed(one, error)
         if one.stop is Stop.LOST:
             settlement = Abandoned()
+        span.handled()
         self._committer.put(one, settlement)
 
     async def _settlement(self, one: InHand, traceparent: str) -> Settlement:

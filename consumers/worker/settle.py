@@ -21,7 +21,7 @@ from streams.scripts import Code
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 128
-"""Entries in one script call: some 3 ms of the server's time and one fsync; below the slots, so that both sides overlap."""
+"""Entries in one script call: about 3 ms of the server's time, one fsync; below the slots, so that both overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class Committer(Service):
             return
         one.is_settling = True
         if isinstance(settlement, Abandoned):
+            if one.span is not None:
+                one.span.end("abandoned", "lease_lost")
             self._hand.settled(one)
             self._count("abandoned")
             return
@@ -145,7 +147,7 @@ class Committer(Service):
         refused = isinstance(code, int) and code < 0
         outcome = Code(code).name.lower() if refused else "dropped" if code == Code.DROPPED else name
         if one.span is not None:
-            one.span.end(outcome, settlement.reason if isinstance(settlement, PutBack | Death) else None)
+            one.span.end(outcome, settlement.reason if isinstance(settlement, Retried | Death) else None)
         if refused:
             self.refused[outcome] = self.refused.get(outcome, 0) + 1
             logger.warning(
