@@ -24,6 +24,9 @@ _DEAD_ID: Final = re.compile(r"([0-9]{1,3})-([0-9]{1,19}-[0-9]{1,19})")
 IDEMPOTENCY_WINDOW_S = 86_400
 """How long the same submission is recognised, at least."""
 
+REDRIVEN_TOGETHER = 100
+"""Dead letters in one script call: those of a job in one call open one revision."""
+
 REPLICATED_WITHIN_MS: Final = 1_000
 """How long replicas may take to acknowledge a submission."""
 
@@ -163,29 +166,41 @@ class Log:
                 return after or record
 
     async def redrive(self, dead_ids: Sequence[str], *, overlay: Mapping[str, bytes] | None = None) -> list[Code]:
-        """Put dead letters back to work, those of one partition in one call each; a code per id."""
-        codes: list[Code] = []
+        """Put dead letters back to work, up to `REDRIVEN_TOGETHER` of a partition in one call; a code per id.
+
+        Args:
+            overlay: Dead id -> the payload to run with instead, JSON.
+        """
+        codes: dict[str, Code] = {}
+        by_partition: dict[int, list[DeadLetter]] = {}
         for dead_id in dead_ids:
             letter = await self.dead_letter(dead_id)
             if letter is None:
-                codes.append(Code.NOT_FOUND)
-                continue
-            partition, _, entry_id = dead_id.partition("-")
-            keys = self.keys.partition(int(partition))
-            row = letter.fields
-            if not row["job"]:
-                codes.append(Code.UNKNOWN_JOB)  # from outside: it never became a job's
-                continue
-            name = StreamName.parse(row["stream"])
-            table = KeyTable(keys)
+                codes[dead_id] = Code.NOT_FOUND
+            elif not letter.fields["job"]:
+                codes[dead_id] = Code.UNKNOWN_JOB  # from outside: it never became a job's
+            else:
+                by_partition.setdefault(int(dead_id.partition("-")[0]), []).append(letter)
+        for partition, letters in by_partition.items():
+            for start in range(0, len(letters), REDRIVEN_TOGETHER):
+                batch = letters[start : start + REDRIVEN_TOGETHER]
+                answers = await self._redrive(self.keys.partition(partition), batch, overlay or {})
+                codes.update(zip((letter.dead_id for letter in batch), answers, strict=True))
+        return [codes[dead_id] for dead_id in dead_ids]
+
+    async def _redrive(
+        self, keys: PartitionKeys, letters: Sequence[DeadLetter], overlay: Mapping[str, bytes]
+    ) -> list[Code]:
+        table = KeyTable(keys)
+        args: list[Any] = [len(letters)]
+        for letter in letters:
+            row, name = letter.fields, StreamName.parse(letter.fields["stream"])
             pool = self.routes.policy(row["flow"], name.stage).pool
-            args = [
-                1, entry_id, table.of(keys.stream(name.stage, pool, name.lane)), table.of(keys.job(row["job"])),
-                row["job"], row["task"], name.stage, (overlay or {}).get(dead_id, b""),
-            ]  # fmt: skip
-            (code,) = await scripts.run(self.client, "redrive", table.keys, args)
-            codes.append(Code(code))
-        return codes
+            args += (
+                letter.dead_id.partition("-")[2], table.of(keys.stream(name.stage, pool, name.lane)),
+                table.of(keys.job(row["job"])), row["job"], row["task"], name.stage, overlay.get(letter.dead_id, b""),
+            )  # fmt: skip
+        return [Code(code) for code in await scripts.run(self.client, "redrive", table.keys, args)]
 
     async def retry(self, job_id: str) -> int:
         """Redrive all dead letters of a job as its next revision; answers how many.

@@ -25,6 +25,7 @@ from consumers.worker.signals import Signals
 from streams.codec import Delivery
 from streams.connect import AWAY
 from streams.errors import PermanentError, Refused, TransientError
+from streams.keys import PartitionKeys
 from streams.moves import Completion, Death, Emission
 from streams.policy import Bury, on_crashes, on_failure
 from streams.scripts import Code
@@ -99,10 +100,16 @@ class Executor(Service):
                 self._signals.send("started", entry)
             else:
                 groups.setdefault(entry.keys, []).append(one)
-        for keys, rows in groups.items():
-            replies = await self._bench.moves.start(keys, [one.entry for one in rows], at_once=True)
-            for one, reply in zip(rows, replies, strict=True):
-                self._vetted(one, reply)
+        vetted = [self._vet(keys, rows) for keys, rows in groups.items()]
+        # All have ended before any failure is told: what is not answered then is started anew.
+        for failure in await asyncio.gather(*vetted, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _vet(self, keys: PartitionKeys, rows: list[InHand]) -> None:
+        replies = await self._bench.moves.start(keys, [one.entry for one in rows], at_once=True)
+        for one, reply in zip(rows, replies, strict=True):
+            self._vetted(one, reply)
 
     async def announce(self, late: list[InHand]) -> None:
         """Tell the log what runs here since a while; stop what should not."""

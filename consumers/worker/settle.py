@@ -103,11 +103,14 @@ class Committer(Service):
         groups: dict[tuple[PartitionKeys, type], list[tuple[InHand, Any]]] = {}
         for one, settlement in batch:
             groups.setdefault((one.entry.keys, type(settlement)), []).append((one, settlement))
-        for (keys, kind), rows in groups.items():
-            codes = await self._insist(keys, kind, rows)
-            name = _NAMES[kind]
-            for (one, settlement), code in zip(rows, codes, strict=True):
-                self._answered(one, settlement, name, code)
+        # Partitions at once: they share the server's fsync, and none waits for another's answer.
+        await asyncio.gather(*(self._send_group(keys, kind, rows) for (keys, kind), rows in groups.items()))
+
+    async def _send_group(self, keys: PartitionKeys, kind: type, rows: list[tuple[InHand, Any]]) -> None:
+        codes = await self._insist(keys, kind, rows)
+        name = _NAMES[kind]
+        for (one, settlement), code in zip(rows, codes, strict=True):
+            self._answered(one, settlement, name, code)
 
     async def _insist(self, keys: PartitionKeys, kind: type, rows: list[tuple[InHand, Any]]) -> list[Any]:
         """Send until answered; after a while of refusals one by one, so that none holds up the others."""
