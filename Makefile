@@ -1,6 +1,7 @@
-# Works with GNU make 3.81 (macOS). PYTHON and ARGS can be given: make test ARGS="-k lease"
+# Works with GNU make 3.81 (macOS). PYTHON, ARGS and JOBS can be given: make test ARGS="-k lease" JOBS=8
 PYTHON ?=
 ARGS ?=
+JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -14,7 +15,7 @@ demo: $(STAMP) ## Install, then run a filings job end to end on embedded servers
 	@$(BIN)/millrace demo $(ARGS)
 
 test: $(STAMP) ## Install, then run the tests (ARGS goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## What review runs: ruff, formatting, mypy --strict, import direction
 	$(BIN)/ruff check
