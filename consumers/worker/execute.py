@@ -38,7 +38,7 @@ BATCH: Final = 128
 
 
 class Executor(Service):
-    """Starts ready entries, a tick's worth in one call a partition."""
+    """Starts ready entries; those that the log must be asked about a tick's worth in one call a partition."""
 
     def __init__(
         self,
@@ -57,6 +57,8 @@ class Executor(Service):
         self._adopter = adopter
         self._signals = signals
         self._middleware = middleware
+        self._fresh: list[InHand] = []
+        self._has_fresh = asyncio.Event()
         self._random = random.Random()  # noqa: S311 - jitter
         self._clock = asyncio.get_event_loop().time
         self._server_ahead_ms = int((time.time() - self._clock()) * 1_000)
@@ -68,40 +70,56 @@ class Executor(Service):
         while not self.should_stop:
             await hand.has_ready.wait()
             hand.has_ready.clear()
-            batch = [hand.ready.popleft() for _ in range(min(BATCH, len(hand.ready)))]
-            if hand.ready:
-                hand.has_ready.set()
+            while hand.ready:
+                self._start(hand.ready.popleft())
+            if self._fresh:
+                self._has_fresh.set()
+
+    @Service.task
+    async def _vet_fresh(self) -> None:
+        # Beside the others: what need not be vetted does not wait for an answer about what must.
+        while not self.should_stop:
+            await self._has_fresh.wait()
+            self._has_fresh.clear()
+            batch, self._fresh = self._fresh[:BATCH], self._fresh[BATCH:]
+            if self._fresh:
+                self._has_fresh.set()
             try:
-                await self._start(batch)
+                await self._vet_all(batch)
             except AWAY as error:
                 waiting = [one for one in batch if one.task is None and not one.is_settling]
                 logger.warning("the log is away, %d entries wait to start: %s", len(waiting), error)
-                hand.ready.extendleft(reversed(waiting))
-                hand.has_ready.set()
+                self._fresh = waiting + self._fresh
+                self._has_fresh.set()
                 await asyncio.sleep(0.2)
 
     async def on_stop(self) -> None:
-        """Let the loop see that it may end."""
+        """Let the loops see that they may end."""
         self._hand.has_ready.set()
+        self._has_fresh.set()
 
-    async def _start(self, batch: list[InHand]) -> None:
-        groups: dict[Any, list[InHand]] = {}
+    def _start(self, one: InHand) -> None:
+        entry = one.entry
+        if one.is_settling:  # the drain gave it back
+            return
+        if entry.is_adoptable:
+            self._run(one, self._adopt(one))
+        elif self._hand.issued.take(entry):
+            # Our own: it runs at once, and is announced when it turns out to take longer than a tick.
+            one.began_s = self._clock()
+            entry.started_ms = int(one.began_s * 1_000) + self._server_ahead_ms
+            self._run(one, self._execute(one))
+            self._signals.send("started", entry)
+        else:
+            self._fresh.append(one)
+
+    async def _vet_all(self, batch: list[InHand]) -> None:
+        groups: dict[PartitionKeys, list[InHand]] = {}
         for one in batch:
-            entry = one.entry
-            if one.is_settling:  # the drain gave it back
-                continue
-            if entry.is_adoptable:
-                self._run(one, self._adopt(one))
-            elif self._hand.issued.take(entry):
-                # Our own: it runs at once, and is announced when it turns out to take longer than a tick.
-                one.began_s = self._clock()
-                entry.started_ms = int(one.began_s * 1_000) + self._server_ahead_ms
-                self._run(one, self._execute(one))
-                self._signals.send("started", entry)
-            else:
-                groups.setdefault(entry.keys, []).append(one)
+            if not one.is_settling:
+                groups.setdefault(one.entry.keys, []).append(one)
         vetted = [self._vet(keys, rows) for keys, rows in groups.items()]
-        # All have ended before any failure is told: what is not answered then is started anew.
+        # All have ended before any failure is told: what is not answered then is asked again.
         for failure in await asyncio.gather(*vetted, return_exceptions=True):
             if failure is not None:
                 raise failure
