@@ -163,7 +163,8 @@ async def _redis(services: "Services", place: "Place") -> AsyncIterator[Finding]
         return
     name = "Valkey" if "valkey_version" in info else "Redis"
     number = str(info.get("valkey_version", info.get("redis_version", "?")))
-    where = "embedded" if place.is_embedded else "your own"
+    # Its own address is safe to show: the embedded server has no password. MILLRACE_REDIS_URL may hold one.
+    where = f"embedded at {place.redis_url}:" if place.is_embedded else "your own"
     yield Finding("Redis", "ok", f"{where} {name} {number}, {bytes_text(info.get('used_memory', 0))} used")
     try:
         await services.client.function_list()
