@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from streams.errors import MalformedEntry
 from streams.keys import PartitionKeys, StreamName
 
 MAX_DATA_BYTES = 64 * 1024
@@ -75,23 +72,3 @@ def deliver(
         int(attempt) if attempt.isdigit() and len(attempt) < 10 else 1,  # noqa: PLR2004
         traceparent.decode("utf-8", "replace"), data, raw,
     )  # fmt: skip
-
-
-def decode_data(data: bytes) -> dict[str, Any]:
-    """The payload of an entry.
-
-    Raises:
-        MalformedEntry: There is none, it is no JSON object, or it has no schema version.
-    """
-    if not data:
-        msg = "the entry has no `data` field; XADD it with data '{\"v\":1,...}'"
-        raise MalformedEntry(msg, reason="no_data")
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        msg = f"`data` is no JSON: {error}"
-        raise MalformedEntry(msg, reason="bad_json") from None
-    if not isinstance(value, dict):
-        msg = f"`data` is a JSON {type(value).__name__}, not an object"
-        raise MalformedEntry(msg, reason="bad_json")
-    return value

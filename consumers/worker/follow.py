@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from mode import Service
@@ -43,9 +44,9 @@ class Follower(Service):
         self._reader = GroupReader(self._client, streams, self.group, worker.name)
         super().__init__()
 
+    @abstractmethod
     async def handle(self, partition: int, entries: Entries) -> None:
         """Keep a batch."""
-        raise NotImplementedError
 
     @Service.task
     async def _follow(self) -> None:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codec import Delivery, decode_data, deliver
-from streams.errors import MalformedEntry
+from streams.codec import Delivery, deliver
 from streams.keys import Keys, StreamName
 
 KEYS = Keys("ns").partition(0)
@@ -51,24 +50,3 @@ def test_an_attempt_that_is_no_number_is_the_first(attempt: bytes) -> None:
 def test_no_entry_keeps_the_reader_from_the_next(fields: dict[bytes, bytes]) -> None:
     one = deliver(KEYS, KEYS.stream("crawl"), b"5-0", fields, 1)
     assert one.data == fields.get(b"data", b"")
-
-
-def test_a_payload_reads_back() -> None:
-    assert decode_data(b'{"v":1,"url":"x"}') == {"v": 1, "url": "x"}
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "no_data"),
-        (b"{", "bad_json"),
-        (b"[1]", "bad_json"),
-        (b'"x"', "bad_json"),
-        (b"null", "bad_json"),
-        (b"\xff", "bad_json"),
-    ],
-)
-def test_a_payload_that_does_not_parse_says_why(data: bytes, reason: str) -> None:
-    with pytest.raises(MalformedEntry) as caught:
-        decode_data(data)
-    assert caught.value.reason == reason
