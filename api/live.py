@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from redis.exceptions import ResponseError
+
 from streams.connect import AWAY, connect, is_cluster
 from streams.errors import TransientError
 
@@ -240,7 +242,12 @@ class _Follower:
         self._is_unsure = False
 
     async def _read(self) -> None:
-        answer = await self._client.xread(self._at, count=PAGE, block=BLOCK_MS)
+        try:
+            answer = await self._client.xread(self._at, count=PAGE, block=BLOCK_MS)
+        except ResponseError as error:
+            if not str(error).startswith("UNBLOCKED"):
+                raise
+            raise ConnectionError("the server became a replica") from error
         for stream, rows in answer.items() if isinstance(answer, dict) else answer or ():
             entries = rows[0] if rows and rows[0] and isinstance(rows[0][0], list | tuple) else rows
             for entry_id, raw in entries:

@@ -44,7 +44,16 @@ LONG_COMMAND: Final = 24
 
 
 class Connection(redis.Connection):
-    """A connection that packs long commands in C."""
+    """A connection that packs long commands in C, and that says so when it was closed under a command."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        """Send what was packed."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except AttributeError as error:  # a Cluster's client closes all when one command fails
+            if self.is_connected:
+                raise
+            raise ConnectionError("the connection was closed while a command was sent") from error
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """A command as bytes for the wire."""
@@ -53,13 +62,39 @@ class Connection(redis.Connection):
         return [hiredis.pack_command(args)]
 
 
-class Cluster(RedisCluster):
-    """A client of a Cluster for which no reachable node is a broken connection like any other."""
+class Master(redis.Redis):
+    """A client of the master that Sentinel names; it closes its connections to the Sentinels too."""
 
-    async def initialize(self, **options: Any) -> RedisCluster:
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
+        """Close every connection."""
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+class Cluster(RedisCluster):
+    """A client of a Cluster, without three surprises of redis-py's.
+
+    No reachable node is a broken connection like any other; the first commands go where their keys are, rather than
+    anywhere, to be sent on; and the keys of a blocking read are known without asking a server for them.
+    """
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Execute a command at the node that has its keys."""
+        if self._initialize:
+            await self.initialize()
+        return await super().execute_command(*args, **options)
+
+    async def _determine_slot(self, command: str, *args: Any) -> int:
+        if command in {"XREAD", "XREADGROUP"}:
+            return self.keyslot(args[args.index(b"STREAMS") + 1])
+        return await super()._determine_slot(command, *args)
+
+    async def initialize(self, *args: Any, **options: Any) -> RedisCluster:
         """Learn who has which slots."""
         try:
-            return await super().initialize(**options)
+            return await super().initialize(*args, **options)
         except RedisClusterException as error:
             raise ConnectionError(str(error)) from error
 
@@ -123,7 +158,15 @@ def _of_cluster(url: str, options: dict[str, Any], resent: int) -> Any:
     first, *others = hosts.split(",")
     startup = [ClusterNode(host, port) for host, port in map(_host_and_port, others)]
     plain = parts._replace(scheme="redis", netloc=f"{credentials}{at}{first}").geturl()
-    return Cluster.from_url(plain, startup_nodes=startup, max_connections=CLUSTER_CONNECTIONS, **options)
+    # Slots that moved are learnt one by one: to learn all of them anew breaks every command under way.
+    client: Any = Cluster.from_url(
+        plain, startup_nodes=startup, max_connections=CLUSTER_CONNECTIONS, reinitialize_steps=0, **options
+    )
+    if client.connection_kwargs["connection_class"] is redis.Connection:
+        client.connection_kwargs["connection_class"] = Connection
+        for node in client.nodes_manager.startup_nodes.values():
+            node.connection_class = Connection
+    return client
 
 
 def _host_and_port(text: str, default: int = 6_379) -> tuple[str, int]:
@@ -148,4 +191,4 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
     asked = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
     sentinel: Any = Sentinel(nodes, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     login: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) or None}
-    return sentinel.master_for(master, db=int(db or 0), **login, **options)
+    return sentinel.master_for(master, redis_class=Master, db=int(db or 0), **login, **options)

@@ -43,6 +43,7 @@ class GroupReader:
         # On a Cluster one command reads one slot.
         is_spread = is_cluster(client) and len(streams) > 1
         self._reads = [[stream] for stream in streams] if is_spread else [streams]
+        self._has_left = False
 
     async def create_group(self) -> None:
         """Create the group from the first entry on every stream; where it exists it stays."""
@@ -55,17 +56,17 @@ class GroupReader:
 
     async def handle_next(self, handle: Handler, *, most: int, block_ms: int) -> int:
         """Read what is new, up to `most` entries a stream, handle and acknowledge it; answers how many entries."""
-        if len(self._reads) == 1:
-            return await self._read(self._reads[0], handle, most, block_ms)
-        handled, away = 0, None
-        for streams in self._reads:
-            try:
-                handled += await self._read(streams, handle, most, None)
-            except AWAY as error:  # the others' servers may be there
-                away = error
-        if away is not None:
-            raise away
-        if not handled:
+        if self._has_left:
+            # What this member read before a failure it has not handled, or nobody knows that it did.
+            handled = await self._read_all(handle, most, None, "0")
+            self._has_left = handled > 0
+            return handled
+        try:
+            handled = await self._read_all(handle, most, block_ms if len(self._reads) == 1 else None, ">")
+        except Exception:
+            self._has_left = True
+            raise
+        if not handled and len(self._reads) > 1:
             await asyncio.sleep(min(block_ms, LOOK_AGAIN_MS) / 1_000)
         return handled
 
@@ -84,14 +85,25 @@ class GroupReader:
             handled += await self._handle(stream, answer[1], handle)
         return handled
 
-    async def _read(self, streams: list[str], handle: Handler, most: int, block_ms: int | None) -> int:
+    async def _read_all(self, handle: Handler, most: int, block_ms: int | None, after: str) -> int:
+        handled, away = 0, None
+        for streams in self._reads:
+            try:
+                handled += await self._read(streams, handle, most, block_ms, after)
+            except AWAY as error:  # the others' servers may be there
+                away = error
+        if away is not None:
+            raise away
+        return handled
+
+    async def _read(self, streams: list[str], handle: Handler, most: int, block_ms: int | None, after: str) -> int:
         try:
             answer = await self._client.xreadgroup(
-                self._group, self._consumer, dict.fromkeys(streams, ">"), count=most, block=block_ms
+                self._group, self._consumer, dict.fromkeys(streams, after), count=most, block=block_ms
             )
         except ResponseError as error:
-            if str(error).startswith("UNBLOCKED"):  # the server became a replica
-                return 0
+            if str(error).startswith("UNBLOCKED"):
+                raise ConnectionError("the server became a replica") from error
             if not str(error).startswith("NOGROUP"):
                 raise
             await self.create_group()
