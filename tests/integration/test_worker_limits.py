@@ -330,3 +330,22 @@ async def test_a_full_pool_does_not_stop_the_others(valkey_url: str, namespace: 
         for job in jobs:
             await place.ended(job)
         await place.check()
+
+
+async def test_a_worker_whose_every_stage_is_at_its_concurrency_does_not_spin(valkey_url: str, namespace: str) -> None:
+    """It then has slots free and no stream to read or wait at; it used to ask for nothing without end."""
+    release = asyncio.Event()
+
+    async def waits(_: Note, __: StageContext) -> Outcome:
+        await release.wait()
+        return Done()
+
+    async with here(
+        valkey_url, namespace, flow_of(crawl=waits, policies={"crawl": StagePolicy(concurrency=1)})
+    ) as place:
+        worker = await place.start(stages=("crawl",))
+        for _ in range(2):
+            await place.submit()
+        await place.until(worker.hand.closed, "a full stage")
+        release.set()
+        await place.until(lambda: worker.committer.counts.get("completed") == 2, "both to complete")
