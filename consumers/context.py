@@ -13,6 +13,7 @@ from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from consumers.cpu.pool import CpuPool
+    from consumers.net.browser import Browser
     from consumers.net.fetch import Fetcher
     from consumers.net.politeness import Politeness
     from consumers.net.robots_cache import RobotsCache
@@ -58,6 +59,10 @@ class Resources(Protocol):
 
     def cpu(self, pool: str) -> CpuPool:
         """The subprocesses of a pool."""
+        ...
+
+    async def browser(self) -> Browser:
+        """The process's browser; Chromium starts with the first page."""
         ...
 
 
@@ -111,6 +116,13 @@ class StageContext(Protocol):
 
     async def spec(self, model: type[Model]) -> Model:
         """What the user asked for."""
+        ...
+
+    async def browser(self) -> Browser:
+        """The process's browser, behind the same guard as `fetch`.
+
+        Its visits raise `PermanentError` (``browser_missing``) where no Chromium is installed.
+        """
         ...
 
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:

@@ -28,6 +28,7 @@ from streams.objects import open_objects
 from streams.record import JobRecord
 
 if TYPE_CHECKING:
+    from consumers.net.browser import Browser
     from consumers.net.fetch import Fetcher
     from consumers.net.politeness import Politeness
     from consumers.net.robots_cache import RobotsCache
@@ -195,6 +196,10 @@ class InlineContext:
     async def spec(self, model: type[Model]) -> Model:
         """What the user asked for."""
         return model.model_validate_json(self._bench.spec)
+
+    async def browser(self) -> Browser:
+        """The run's browser."""
+        return await self._bench.resources.browser()
 
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a thread, or in a killable subprocess when the run was told so.

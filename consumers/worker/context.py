@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from consumers.context import Failure, Resources
 from consumers.encode import encode
+from consumers.net.browser import Browser
 from consumers.outcome import Emit
 from consumers.stage import Stage
 from consumers.store.logs import LogLine, LogShipper
@@ -123,6 +124,10 @@ class WorkerContext:
             entry = self.one.entry
             self._spec = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
         return model.model_validate_json(self._spec)
+
+    async def browser(self) -> Browser:
+        """The process's browser."""
+        return await self.bench.resources.browser()
 
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a killable subprocess."""
