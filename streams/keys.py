@@ -149,6 +149,10 @@ class Keys:
         self.events = f"{namespace}:events"
         self.outcomes = f"{namespace}:outcomes"
         self.api_keys = f"{namespace}:apikeys"
+        self.pauses = f"{namespace}:pauses"
+        self.control = f"{namespace}:control"
+        """Counts what operators did that workers are to see at once."""
+        self.audit = f"{namespace}:audit"
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
@@ -174,6 +178,10 @@ class Keys:
     def worker(self, consumer: str) -> str:
         """A worker's presence record."""
         return f"{self.namespace}:worker:{consumer}"
+
+    def drain(self, consumer: str) -> str:
+        """That a worker is asked to drain."""
+        return f"{self.namespace}:drain:{consumer}"
 
     @property
     def workers(self) -> str:
