@@ -64,7 +64,7 @@ def lifted(model: type[BaseModel], data: bytes) -> dict[str, Any]:
         msg = 'the entry has no field `data`; send a JSON object with a schema version, such as {"v":1}'
         raise UnreadablePayload(msg, reason="no_data")
     try:
-        value = orjson.loads(data)
+        value: Any = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         msg = f"`data` is no JSON: {error}"
         raise UnreadablePayload(msg, reason="bad_json") from None
@@ -80,7 +80,8 @@ def lifted(model: type[BaseModel], data: bytes) -> dict[str, Any]:
     if version != current:
         msg = f"`data` has schema version {value.get('v')!r} of {model.__name__}; this worker reads {current} and older"
         raise UnreadablePayload(msg, reason="unknown_schema_version")
-    return value
+    lifted_to: dict[str, Any] = value
+    return lifted_to
 
 
 def _lift(model: type[Model], data: bytes) -> Model:

@@ -156,6 +156,15 @@ class Log:
         fields = await self.client.hgetall(self.keys.of_job(job_id).job(job_id))
         return JobRecord.of(job_id, fields) if fields else None
 
+    async def tenants_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Whose jobs these are; those without a record are left out."""
+        asked = [job_id for job_id in dict.fromkeys(job_ids) if job_id]
+        pipe = self.client.pipeline(transaction=False)
+        for job_id in asked:
+            pipe.hget(self.keys.of_job(job_id).job(job_id), "tenant")
+        known = await pipe.execute() if asked else []
+        return {job_id: tenant.decode() for job_id, tenant in zip(asked, known, strict=True) if tenant is not None}
+
     async def cancel(
         self, job_id: str, *, reason: str = "cancelled", status: str = "cancelled", kill: bool = False
     ) -> JobRecord:

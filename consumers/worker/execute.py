@@ -20,13 +20,14 @@ from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench, WorkerContext
 from consumers.worker.hand import Hand, InHand, Stop
-from consumers.worker.settle import Abandoned, Committer, Released, Retried, Settlement, Snoozed
+from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
 from consumers.worker.signals import Signals
-from streams.codec import Delivery
+from streams.codec import Delivery, host_of
 from streams.connect import AWAY
 from streams.errors import PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
 from streams.moves import Completion, Death, Emission
+from streams.pauses import HELD_S, LANDED_S
 from streams.policy import Bury, on_crashes, on_failure
 from streams.scripts import Code
 from streams.telemetry import delivery_span, unrecorded
@@ -85,6 +86,8 @@ class Executor(Service):
             if self._fresh:
                 self._has_fresh.set()
             try:
+                if self._hand.paused:
+                    batch = await self._not_held(batch)
                 await self._vet_all(batch)
             except AWAY as error:
                 waiting = [one for one in batch if one.task is None and not one.is_settling]
@@ -104,7 +107,7 @@ class Executor(Service):
             return
         if entry.is_adoptable:
             self._run(one, self._adopt(one))
-        elif self._hand.issued.take(entry):
+        elif not self._hand.paused and self._hand.issued.take(entry):
             # Our own: it runs at once, and is announced when it turns out to take longer than a tick.
             one.began_s = self._clock()
             entry.started_ms = int(one.began_s * 1_000) + self._server_ahead_ms
@@ -112,6 +115,25 @@ class Executor(Service):
             self._signals.send("started", entry)
         else:
             self._fresh.append(one)
+
+    async def _not_held(self, batch: list[InHand]) -> list[InHand]:
+        """Put back what a pause holds; answers the rest."""
+        paused = self._hand.paused
+        jobs = [one.entry.job for one in batch] if paused.tenants else []
+        tenants = await self._bench.log.tenants_of(jobs)
+        free: list[InHand] = []
+        for one in batch:
+            entry = one.entry
+            pause = paused.over(
+                stage=entry.name.stage, flow=entry.flow, host=host_of(entry.data) if paused.hosts else "",
+                tenant=tenants.get(entry.job, ""),
+            )  # fmt: skip
+            if pause is None:
+                free.append(one)
+                continue
+            delay_s = LANDED_S if pause.kind == "stage" else self._random.uniform(*HELD_S)
+            self._committer.put(one, OnHold(entry, int(delay_s * 1_000), f"paused {pause.scope}", is_held=True))
+        return free
 
     async def _vet_all(self, batch: list[InHand]) -> None:
         groups: dict[PartitionKeys, list[InHand]] = {}

@@ -22,6 +22,7 @@ from consumers.store.logs import LogShipper
 from consumers.submit import follow_up
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench
+from consumers.worker.control import Control
 from consumers.worker.execute import Executor
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.lease import LeaseKeeper
@@ -102,6 +103,7 @@ class Worker(Service):
         self.keys = Keys(settings.namespace, settings.partitions)
         self.redis_url = redis_url
         self.client = connect(redis_url)
+        self.is_draining = False
         names = {pool: f"millrace-bell:{pool}:{self.name}".replace(" ", "-") for pool in self.options.pools}
         self._bells = {
             name: connect(redis_url, timeout_s=DOORBELL_MS / 1_000 + 5, resent=0, single=True, name=name)
@@ -130,7 +132,8 @@ class Worker(Service):
             pool: (options.concurrency or settings.concurrency) if pool == "default" else POOL_SLOTS.get(pool, 2)
             for pool in options.pools
         }
-        self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time)
+        self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time, self.flows.bounds())
+        self.control = Control(self)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
         bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge)
@@ -162,6 +165,7 @@ class Worker(Service):
             self.reclaiming,
             TimerLoop(self.timers, self.keys, self.signals),
             Presence(self),
+            self.control,
             *(make(self) for make in options.follows),
             *self.reading,
         ]
@@ -170,6 +174,7 @@ class Worker(Service):
         """Before anything is read: every stream has its group, and what expired while nobody was there has ended."""
         for reader in self.readers.values():
             await reader.create_groups()
+        await self.control.read()
         for keys in self.keys.all_partitions:
             while await self.timers.promote_due(keys) == PAGE:
                 continue
@@ -185,6 +190,7 @@ class Worker(Service):
     async def drain(self, grace_s: float | None = None) -> None:
         """Stop reading, let what runs finish within the grace, give the rest back, then stop."""
         grace_s = self.settings.drain_s if grace_s is None else grace_s
+        self.is_draining = True
         await self._stop_taking()
         running = len(self.hand.entries)
         if running:
