@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from streams import scripts
 from streams.codec import host_of
+from streams.errors import Refused
 from streams.keys import PartitionKeys
 from streams.log import DeadLetter, Log
 from streams.moves import KeyTable
@@ -35,6 +36,7 @@ class LetterFilter:
 
     Attributes:
         host: Of the address that the payload is about.
+        with_strays: Beside a tenant's letters also those that never were of a job, and so are nobody's.
         since_ms, until_ms: When it died, milliseconds since the epoch, both inclusive; 0 for no bound.
         quarantined: Only those in quarantine (True), or only those that are not.
     """
@@ -48,6 +50,7 @@ class LetterFilter:
     since_ms: int = 0
     until_ms: int = 0
     quarantined: bool | None = None
+    with_strays: bool = True
 
     def takes(self, letter: DeadLetter, tenant: str, max_redrives: int) -> bool:
         """Whether a letter of this tenant is meant; its time was looked at before."""
@@ -58,7 +61,7 @@ class LetterFilter:
         )
         return (
             named
-            and self.tenant in {"", tenant}
+            and (self.tenant in {"", tenant} or (not tenant and self.with_strays))
             and (self.quarantined is None or self.quarantined == (letter.redriven >= max_redrives))
             and (not self.host or self.host.lower() == host_of(row.get("data", "").encode()))
         )
@@ -302,3 +305,22 @@ class DeadLetters:
                 return
             last = "(" + letters[-1].dead_id.partition("-")[2]
             low, high = (low, last) if newest_first else (last, high)
+
+
+def refusal(dead_id: str, code: Code, max_redrives: int) -> Refused:
+    """Why a dead letter was not put back to work, and what to do."""
+    match code:
+        case Code.QUARANTINED:
+            text = (
+                f"dead letter {dead_id} was redriven {max_redrives} times and died again each time, so it is in "
+                'quarantine: mend the cause first, then redrive it by force (`dlq retry --force`, `"force": true`)'
+            )
+        case Code.UNKNOWN_JOB:
+            text = f"dead letter {dead_id} is of no job here: submit what it asks for as a job, then drop the letter"
+        case Code.CLOSED:
+            text = f"the job of dead letter {dead_id} was cancelled or has expired: submit it again, or drop the letter"
+        case Code.UNKNOWN_TASK:
+            text = f"dead letter {dead_id} is not the one that its task has now: drop it"
+        case _:
+            text = f"there is no dead letter {dead_id}: it was redriven or dropped meanwhile"
+    return Refused(text, code=code)

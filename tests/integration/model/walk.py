@@ -39,8 +39,8 @@ class Walk:
         self.actions: dict[Callable[[], object], int] = {
             self.submit: 5, self.read: 16, self.start: 18, self.complete: 26, self.emit: 5, self.retry: 5,
             self.snooze: 3, self.dead_letter: 10, self.heartbeat: 5, self.release: 3, self.reclaim: 6,
-            self.redrive: 8, self.drop: 2, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2, self.pass_time: 6,
-            self.put: 2, self.reject: 1, self.lose_record: 0,
+            self.redrive: 8, self.drop: 2, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2,
+            self.pass_time: 6, self.put: 2, self.reject: 1, self.lose_record: 0,
         }  # fmt: skip
 
     def run(self, steps: int) -> None:
