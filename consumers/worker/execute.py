@@ -19,6 +19,7 @@ from consumers.outcome import Cancel, Done, Reject, Snooze
 from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench, WorkerContext
+from consumers.worker.control import Control
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
 from consumers.worker.signals import Signals
@@ -49,6 +50,7 @@ class Executor(Service):
         committer: Committer,
         adopter: Adopter,
         signals: Signals,
+        control: Control,
         middleware: Sequence[Middleware] = (),
     ) -> None:
         self._bench = bench
@@ -57,6 +59,7 @@ class Executor(Service):
         self._committer = committer
         self._adopter = adopter
         self._signals = signals
+        self._control = control
         self._middleware = middleware
         self._fresh: list[InHand] = []
         self._has_fresh = asyncio.Event()
@@ -118,6 +121,7 @@ class Executor(Service):
 
     async def _not_held(self, batch: list[InHand]) -> list[InHand]:
         """Put back what a pause holds; answers the rest."""
+        await self._control.read()  # it may have ended just now
         paused = self._hand.paused
         jobs = [one.entry.job for one in batch] if paused.tenants else []
         tenants = await self._bench.log.tenants_of(jobs)
@@ -131,6 +135,7 @@ class Executor(Service):
             if pause is None:
                 free.append(one)
                 continue
+            self._control.has_held(entry)
             delay_s = LANDED_S if pause.kind == "stage" else self._random.uniform(*HELD_S)
             self._committer.put(one, OnHold(entry, int(delay_s * 1_000), f"paused {pause.scope}", is_held=True))
         return free

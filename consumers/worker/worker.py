@@ -138,7 +138,7 @@ class Worker(Service):
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
         bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge)
         self.executor = Executor(
-            bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals,
+            bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals, self.control,
             options.middleware,
         )  # fmt: skip
         self.keeper = LeaseKeeper(
