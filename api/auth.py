@@ -37,6 +37,11 @@ class Caller:
     tenant: str
     scopes: frozenset[str]
 
+    @property
+    def actor(self) -> str:
+        """As the audit log names it."""
+        return f"key:{self.key_id}"
+
     def may(self, *scopes: Scope) -> bool:
         """Whether one of these scopes, or ``admin``, is among the caller's."""
         return "admin" in self.scopes or not self.scopes.isdisjoint(scopes)
@@ -111,14 +116,29 @@ Operator = Annotated[Caller, Depends(allow("operate"))]
 Ender = Annotated[Caller, Depends(allow("submit", "operate"))]
 
 
-def of_the_house(caller: Caller, what: str) -> None:
-    """Let only the operators of the installation change what all tenants share.
+def tenant_asked(caller: Caller, tenant: str | None) -> str:
+    """The tenant whose things a caller means: its own unless another is named.
 
     Raises:
-        Problem: ``forbidden``: the caller is another tenant's.
+        Problem: ``forbidden``: only an ``admin`` of the default tenant, who runs the installation, names others.
+    """
+    if tenant is None or tenant == caller.tenant:
+        return caller.tenant
+    if caller.tenant != DEFAULT_TENANT or not caller.may("admin"):
+        raise Problem("forbidden", f"only an admin key of tenant {DEFAULT_TENANT!r} may name another tenant")
+    return tenant
+
+
+def check_operator(caller: Caller) -> None:
+    """Let only those pass who run the whole installation.
+
+    Raises:
+        Problem: ``forbidden``: the key is another tenant's than the default one.
     """
     if caller.tenant != DEFAULT_TENANT:
-        raise Problem("forbidden", f"{what} all tenants share; only a key of tenant {DEFAULT_TENANT} changes them")
+        raise Problem(
+            "forbidden", f"this concerns all tenants: it needs a key of tenant {DEFAULT_TENANT!r} with scope operate"
+        )
 
 
 def _key_of(connection: HTTPConnection) -> str | None:

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from consumers.edit import BadEdit
 from consumers.flow import UnknownFlow
 from consumers.net.errors import FetchRefusedError
 from consumers.store import BadCursorError
 from consumers.submit import BadSpec
 from streams.connect import AWAY
 from streams.errors import PermanentError, Refused, TransientError
+from streams.pauses import BadPause
 from streams.scripts import Code
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "method-not-allowed": Kind(405, "The path has no such method", "Use one of those in `Allow`."),
     "timeout": Kind(408, "The body did not arrive in time", "Send the request again."),
     "job-is-over": Kind(409, "The job is over", "Submit it again if it should run again."),
+    "quarantined": Kind(
+        409, "The dead letter is in quarantine", "It was redriven too often: send `force` if that is meant."
+    ),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
@@ -147,7 +152,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]], *, inside: tuple[str | int
     return found
 
 
-def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - a table
+def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 - a table
     """The problem that a foreseen exception stands for; None for a surprise."""
     match error:
         case Problem():
@@ -168,7 +173,9 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - a table
             return Problem("unavailable", str(error), extra={"reason": error.reason})
         case PermanentError(reason="no_database"):
             return Problem("unavailable", str(error), extra={"reason": error.reason})
-        case RedisError() | OSError() if isinstance(error, AWAY) or _is_full(error):
+        case BadPause() | BadEdit():
+            return Problem("invalid-request", str(error), errors=[_in_body("body", str(error))])
+        case _ if isinstance(error, AWAY) or _is_full(error):
             what = "is out of memory" if _is_full(error) else "does not answer"
             detail = f"Redis {what}; send the request again in a moment, a submission with the same Idempotency-Key"
             return Problem("unavailable", detail)
@@ -185,7 +192,7 @@ def install(app: FastAPI) -> None:
         (kind, _on_foreseen)
         for kind in (
             Problem, UnknownFlow, PermanentError, FetchRefusedError, BadCursorError, Refused, TransientError,
-            RedisError, OSError,
+            RedisError, RedisClusterException, OSError,
         )
     ]  # fmt: skip
     for kind, handler in handlers:
@@ -249,6 +256,8 @@ def _of_refusal(error: Refused) -> Problem:
             return Problem("not-found", str(error))
         case Code.NOT_FOUND:
             return Problem("nothing-to-retry", str(error))
+        case Code.QUARANTINED:
+            return Problem("quarantined", str(error))
         case Code.CONFLICT:
             return Problem("submission-conflict", str(error))
         case Code.NOT_PENDING:

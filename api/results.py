@@ -11,6 +11,8 @@ from api.problems import Problem
 from api.views import ENDED_WELL
 from consumers.store.models import Result
 from schemas.jobs import ENDED
+from streams.advice import advice
+from streams.codec import host_of
 from streams.log import DeadLetter
 
 if TYPE_CHECKING:
@@ -79,16 +81,26 @@ async def dead_letters_of(services: Services, found: Found) -> list[dict[str, An
     for rows in await pipe.execute() if ids else ():
         for entry_id, raw in rows:
             fields = {name.decode(): value.decode("utf-8", "replace") for name, value in raw.items()}
-            letters.append(letter_view(DeadLetter(f"{keys.partition}-{entry_id.decode()}", fields)))
+            letter = DeadLetter(f"{keys.partition}-{entry_id.decode()}", fields)
+            letters.append(letter_view(letter, services.settings.max_redrives))
     return letters
 
 
-def letter_view(letter: DeadLetter, *, whole: bool = False) -> dict[str, Any]:
-    """A dead letter as it is shown; `whole` with traceback and payload."""
+def letter_view(letter: DeadLetter, max_redrives: int, *, whole: bool = False) -> dict[str, Any]:
+    """A dead letter as it is shown: what happened, to what, since when, what to do; `whole` with traceback and payload.
+
+    Args:
+        max_redrives: Redrives after which it is in quarantine.
+    """
     fields = letter.fields
     names = ("job", "task", "flow", "stage", "stream", "entry", "attempt", "deliveries", "worker", "reason", "error")
     view: dict[str, Any] = {"dead_id": letter.dead_id, **{name: fields.get(name, "") for name in names}}
-    view["at"] = datetime.fromtimestamp(int(letter.dead_id.split("-")[1]) / 1_000, UTC)
+    view["at"] = datetime.fromtimestamp(letter.place[0] / 1_000, UTC)
+    view |= {
+        "tenant": fields.get("tenant", ""), "host": host_of(fields.get("data", "").encode()),
+        "redriven": letter.redriven, "quarantined": letter.redriven >= max_redrives,
+        "advice": advice(fields.get("reason", ""), letter.redriven, max_redrives),
+    }  # fmt: skip
     if whole:
         view |= {name: fields.get(name, "") for name in ("traceback", "traceparent", "data", "fields")}
     return view

@@ -60,7 +60,10 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     """Open the services, close them at the end."""
     keys = Keys(settings.namespace, settings.partitions)
     client = connect(redis_url, timeout_s=COMMAND_TIMEOUT_S, resent=1)
-    log = Log(client, keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas)
+    log = Log(
+        client, keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas,
+        max_redrives=settings.max_redrives,
+    )  # fmt: skip
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
     hub = Hub(redis_url, keys)

@@ -31,7 +31,7 @@ from mode import Service
 from consumers.flow import installed
 from consumers.outcome import Outcome, Snooze
 from consumers.resources import SharedResources
-from consumers.supervisor import Role, Supervisor
+from consumers.supervisor import DRAINED, Role, Supervisor
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
 from consumers.worker.worker import Worker, WorkerOptions
@@ -260,7 +260,7 @@ def _worker(plan: Plan, process: str) -> int:
 
 
 async def _work(plan: Plan, process: str) -> int:
-    """Be a worker until told to drain (0), or until a service of it crashes (1)."""
+    """Be a worker until told to drain (0, or `DRAINED` by an operator), or until a service of it crashes (1)."""
     place = plan.place
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
@@ -273,13 +273,17 @@ async def _work(plan: Plan, process: str) -> int:
             options=worker_options(plan.workers, process, has_store=place.database_url is not None),
         )
         await worker.start()
-        ends = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(worker.wait_until_stopped())]
+        ends = [
+            asyncio.ensure_future(one)
+            for one in (told.wait(), worker.control.drain_asked.wait(), worker.wait_until_stopped())
+        ]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
         if worker.crash_reason is None:
             await worker.drain()
-            return 0
+            stays_out = worker.control.drain_asked.is_set() and not worker.control.is_replaced
+            return DRAINED if stays_out and not told.is_set() else 0
         logger.error("a service of this worker crashed: %r; it ends, and is started again", worker.crash_reason)
         with suppress(Exception):
             async with asyncio.timeout(CRASHED_STOP_S):

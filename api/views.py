@@ -72,7 +72,7 @@ def past_view(job: Job) -> JobView:
     done = 100.0 if job.status in ENDED_WELL else 0.0
     return JobView(
         job_id=job.job_id, flow=job.flow, status=status, revision=job.revision, priority=job.lane or "normal",
-        progress=Progress(percent=done, step=""), stages={}, attempts=job.attempts, missing=len(job.missing or ()),
+        progress=Progress(percent=done, step=""), stages={}, attempts=job.attempts, missing=job.missing or 0,
         error=job.error, trace_id=job.trace_id or "", created_at=job.created_at, started_at=job.started_at,
         finished_at=job.finished_at, parent=job.parent, links=links_of(job.job_id),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import orjson
 
 from consumers.outcome import Emit
 from consumers.stage import Stage
-from streams.codec import MAX_DATA_BYTES
+from streams.codec import MAX_DATA_BYTES, host_of
 from streams.errors import PermanentError
 from streams.moves import Emission
 
@@ -42,7 +43,8 @@ async def encode(emits: Iterable[Emit], stage: Stage, blobs: Blobs, tenant: str)
 async def check_in(data: bytes, blobs: Blobs, tenant: str) -> bytes:
     """Keep a payload in the artifact store and leave its claim check."""
     claim = await blobs.chunks.put_claim(data, tenant=tenant)
-    return orjson.dumps({"v": 1, "$claim": claim, "size_bytes": len(data)})
+    host = await asyncio.to_thread(host_of, data)
+    return orjson.dumps({"v": 1, "$claim": claim, "size_bytes": len(data), **({"host": host} if host else {})})
 
 
 async def check_out(data: bytes, blobs: Blobs, tenant: str) -> bytes:

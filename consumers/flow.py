@@ -85,6 +85,17 @@ class Flows:
             raise UnknownFlow(f"there is no flow {name!r}; installed are: {known}")
         return flow
 
+    def bounds(self) -> Mapping[tuple[StageName, str], Mapping[str, int]]:
+        """(stage, pool) -> flow -> concurrency, where every flow that has the stage in that pool bounds it."""
+        found: dict[tuple[StageName, str], dict[str, int | None]] = {}
+        for (flow, stage), policy in self._policies.items():
+            found.setdefault((stage, policy.pool), {})[flow] = policy.concurrency
+        return {
+            place: {flow: limit for flow, limit in limits.items() if limit is not None}
+            for place, limits in found.items()
+            if None not in limits.values()
+        }
+
     def policy(self, flow: str, stage: StageName) -> StagePolicy:
         """The policy of a stage of a flow; the default one for a flow that is not known here."""
         return self._policies.get((flow, stage), _DEFAULT_POLICY)

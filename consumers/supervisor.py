@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumers.cpu.environment import kill_owned_by
 from consumers.cpu.guard import adopt_orphans
@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ON_DEATH_WITHIN_S = 10
+
+DRAINED: Final = 64
+"""Exit code of a process that an operator took out of service: it is not started again before a SIGHUP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class _Slot:
     start_due_at: float = 0.0
     kill_due_at: float | None = None
     quick_deaths: int = 0
+    is_out: bool = False
 
 
 @dataclass(slots=True)
@@ -110,6 +114,7 @@ class Supervisor:
     ====================  ============================================================================================
     SIGTERM, SIGINT       SIGTERM to all; SIGKILL to those that are not gone after ``grace_s``; returns when all are
     a second SIGINT       SIGKILL to all at once
+    exit code `DRAINED`   that one is not started again; when all are out, returns
     SIGHUP                restarts them one after the other, each drained first, the next when the new one has lived
                           ``restarts.quick_s``; the code stays the one imported here. Started at a terminal, it means
                           that the terminal was closed, and is as SIGTERM.
@@ -161,7 +166,7 @@ class Supervisor:
         gc.collect()
         gc.freeze()  # the pages of what is imported stay shared with the forked processes
         with self._listening() as selector:
-            while self._phase is _Phase.RUNNING or any(slot.pid for slot in self._slots) or self._helpers:
+            while self._has_work():
                 self._start_due()
                 self._roll()
                 self._kill_due()
@@ -171,6 +176,11 @@ class Supervisor:
                         self._on_signal(number)
                 self._reap()
         return int(self._killed)
+
+    def _has_work(self) -> bool:
+        if any(slot.pid for slot in self._slots) or self._helpers:
+            return True
+        return self._phase is _Phase.RUNNING and not all(slot.is_out for slot in self._slots)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[selectors.BaseSelector]:
@@ -209,13 +219,15 @@ class Supervisor:
         elif number == signal.SIGHUP and self._phase is _Phase.RUNNING:
             _log.info("restarting %d processes one after the other", len(self._slots))
             self._to_roll = list(self._slots)
+            for slot in self._slots:
+                slot.is_out = False
             self._stop(self._to_roll[0])
 
     def _start_due(self) -> None:
         if self._phase is not _Phase.RUNNING:
             return
         for slot in self._slots:
-            if not slot.pid and slot.start_due_at <= time.monotonic():
+            if not slot.pid and not slot.is_out and slot.start_due_at <= time.monotonic():
                 self._start(slot)
 
     def _roll(self) -> None:
@@ -254,7 +266,7 @@ class Supervisor:
         due = [slot.kill_due_at for slot in self._slots if slot.pid and slot.kill_due_at is not None]
         due += self._helpers.values()
         if self._phase is _Phase.RUNNING:
-            due += [slot.start_due_at for slot in self._slots if not slot.pid]
+            due += [slot.start_due_at for slot in self._slots if not slot.pid and not slot.is_out]
             due += [slot.started_at + self.restarts.quick_s for slot in self._to_roll[:1] if slot.kill_due_at is None]
         soonest = min(due, default=float("inf"))
         return None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
@@ -334,6 +346,10 @@ class Supervisor:
         slot.quick_deaths = 0 if asked_to_stop else self.restarts.quick_deaths(slot.quick_deaths, lived_s)
         delay_s = self.restarts.delay_s(slot.quick_deaths)
         slot.start_due_at = time.monotonic() + delay_s
+        slot.is_out = not asked_to_stop and os.waitstatus_to_exitcode(status) == DRAINED
+        if slot.is_out:
+            _log.warning("%s %s was drained by an operator and stays out", role.name, name)
+            return
         _log.log(
             logging.INFO if asked_to_stop and not status else logging.ERROR,
             "%s %s %s after %.1f s%s%s",

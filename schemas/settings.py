@@ -213,6 +213,9 @@ class Settings(BaseSettings):
     record_ttl_s: Annotated[int, Field(ge=60)] = 7 * DAY_S
     """How long Redis keeps the live record of a finished job; history has it for good."""
 
+    max_redrives: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Redrives of one task after which its dead letter is quarantined: mass redrives leave it out."""
+
     lifecycle_max_age_s: Annotated[int, Field(ge=60)] = 7 * DAY_S
     """Age up to which lifecycle entries stay in Redis, and up to which a foreign consumer group may pin them."""
 

@@ -50,16 +50,21 @@ def read_payload(model: type[Model], data: bytes) -> Model:
     """
     try:
         return model.model_validate_json(data)
-    except ValidationError as error:
-        return _lift(model, data, error)
+    except ValidationError:
+        return _lift(model, data)
 
 
-def _lift(model: type[Model], data: bytes, first: ValidationError) -> Model:
+def lifted(model: type[BaseModel], data: bytes) -> dict[str, Any]:
+    """A payload of any version as an object of the current one, not validated.
+
+    Raises:
+        UnreadablePayload: It is no JSON object, or no upcaster leads from its version to the current one.
+    """
     if not data:
         msg = 'the entry has no field `data`; send a JSON object with a schema version, such as {"v":1}'
         raise UnreadablePayload(msg, reason="no_data")
     try:
-        value = orjson.loads(data)
+        value: Any = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         msg = f"`data` is no JSON: {error}"
         raise UnreadablePayload(msg, reason="bad_json") from None
@@ -68,8 +73,6 @@ def _lift(model: type[Model], data: bytes, first: ValidationError) -> Model:
         raise UnreadablePayload(msg, reason="bad_json")
     current = version_of(model)
     version = value.get("v", current)
-    if version == current:
-        raise UnreadablePayload(f"`data` is no {model.__name__}: {said(first)}", reason="invalid_payload")
     while isinstance(version, int) and version < current and (model.__name__, version) in _UPCASTERS:
         value = _UPCASTERS[model.__name__, version](value)
         version += 1
@@ -77,8 +80,13 @@ def _lift(model: type[Model], data: bytes, first: ValidationError) -> Model:
     if version != current:
         msg = f"`data` has schema version {value.get('v')!r} of {model.__name__}; this worker reads {current} and older"
         raise UnreadablePayload(msg, reason="unknown_schema_version")
+    lifted_to: dict[str, Any] = value
+    return lifted_to
+
+
+def _lift(model: type[Model], data: bytes) -> Model:
     try:
-        return model.model_validate(value)
+        return model.model_validate(lifted(model, data))
     except ValidationError as error:
         raise UnreadablePayload(f"`data` is no {model.__name__}: {said(error)}", reason="invalid_payload") from None
 

@@ -153,6 +153,10 @@ class Keys:
         """What operators set limits to at run time."""
         self.findings = f"{namespace}:findings"
         """What went wrong without a job of its own to tell it."""
+        self.pauses = f"{namespace}:pauses"
+        self.control = f"{namespace}:control"
+        """Counts what operators did that workers are to see at once."""
+        self.audit = f"{namespace}:audit"
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
@@ -178,6 +182,10 @@ class Keys:
     def worker(self, consumer: str) -> str:
         """A worker's presence record."""
         return f"{self.namespace}:worker:{consumer}"
+
+    def drain(self, consumer: str) -> str:
+        """That a worker is asked to drain."""
+        return f"{self.namespace}:drain:{consumer}"
 
     @property
     def workers(self) -> str:

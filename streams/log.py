@@ -27,6 +27,9 @@ IDEMPOTENCY_WINDOW_S = 86_400
 REDRIVEN_TOGETHER = 100
 """Dead letters in one script call: those of a job in one call open one revision."""
 
+MAX_REDRIVES: Final = 5
+"""Redrives of one task after which its dead letter is quarantined, unless the settings say otherwise."""
+
 REPLICATED_WITHIN_MS: Final = 1_000
 """How long replicas may take to acknowledge a submission."""
 
@@ -86,15 +89,36 @@ class DeadLetter:
     dead_id: str
     fields: dict[str, str]
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place among all: milliseconds, sequence, partition."""
+        partition, ms, seq = map(int, self.dead_id.split("-"))
+        return ms, seq, partition
+
+    @property
+    def redriven(self) -> int:
+        """How often its task was redriven before."""
+        return int(self.fields.get("redriven") or 0)
+
 
 class Log:
     """A client of the log. One per process is enough; it holds no state but its connection."""
 
-    def __init__(self, client: Any, keys: Keys, routes: Routes, *, record_ttl_s: int, wait_replicas: int = 0) -> None:
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        routes: Routes,
+        *,
+        record_ttl_s: int,
+        wait_replicas: int = 0,
+        max_redrives: int = MAX_REDRIVES,
+    ) -> None:
         self.client = client
         self.keys = keys
         self.routes = routes
         self.record_ttl_s = record_ttl_s
+        self.max_redrives = max_redrives
         self._wait_replicas = wait_replicas
 
     async def submit(self, job: NewJob) -> bool:
@@ -132,6 +156,15 @@ class Log:
         fields = await self.client.hgetall(self.keys.of_job(job_id).job(job_id))
         return JobRecord.of(job_id, fields) if fields else None
 
+    async def tenants_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Whose jobs these are; those without a record are left out."""
+        asked = [job_id for job_id in dict.fromkeys(job_ids) if job_id]
+        pipe = self.client.pipeline(transaction=False)
+        for job_id in asked:
+            pipe.hget(self.keys.of_job(job_id).job(job_id), "tenant")
+        known = await pipe.execute() if asked else []
+        return {job_id: tenant.decode() for job_id, tenant in zip(asked, known, strict=True) if tenant is not None}
+
     async def cancel(
         self, job_id: str, *, reason: str = "cancelled", status: str = "cancelled", kill: bool = False
     ) -> JobRecord:
@@ -163,36 +196,62 @@ class Log:
                 raise Refused(f"job {job_id} cannot be cancelled: {text}", code=code)
             after = await self.job(job_id)
             if after is None or not after.waiting_tasks() or after.waiting_tasks()[:500] == waiting:
+                if kill:
+                    await self.client.incr(self.keys.control)  # workers look at once
                 return after or record
 
-    async def redrive(self, dead_ids: Sequence[str], *, overlay: Mapping[str, bytes] | None = None) -> list[Code]:
+    async def redrive(
+        self,
+        dead_ids: Sequence[str],
+        *,
+        overlay: Mapping[str, bytes] | None = None,
+        is_forced: bool = False,
+    ) -> list[Code]:
         """Put dead letters back to work, up to `REDRIVEN_TOGETHER` of a partition in one call; a code per id.
 
         Args:
             overlay: Dead id -> the payload to run with instead, JSON.
+            is_forced: Also what is in quarantine.
         """
+        letters = {dead_id: await self.dead_letter(dead_id) for dead_id in dead_ids}
+        there = [letter for letter in letters.values() if letter is not None]
+        codes = dict(
+            zip(
+                (letter.dead_id for letter in there),
+                await self.redrive_letters(there, overlay=overlay, is_forced=is_forced),
+                strict=True,
+            )
+        )
+        return [codes.get(dead_id, Code.NOT_FOUND) for dead_id in dead_ids]
+
+    async def redrive_letters(
+        self,
+        letters: Sequence[DeadLetter],
+        *,
+        overlay: Mapping[str, bytes] | None = None,
+        is_forced: bool = False,
+    ) -> list[Code]:
+        """As `redrive`, of letters that were read before."""
         codes: dict[str, Code] = {}
         by_partition: dict[int, list[DeadLetter]] = {}
-        for dead_id in dead_ids:
-            letter = await self.dead_letter(dead_id)
-            if letter is None:
-                codes[dead_id] = Code.NOT_FOUND
-            elif not letter.fields["job"]:
-                codes[dead_id] = Code.UNKNOWN_JOB  # from outside: it never became a job's
+        for letter in letters:
+            if letter.fields["job"]:
+                by_partition.setdefault(letter.place[2], []).append(letter)
             else:
-                by_partition.setdefault(int(dead_id.partition("-")[0]), []).append(letter)
-        for partition, letters in by_partition.items():
-            for start in range(0, len(letters), REDRIVEN_TOGETHER):
-                batch = letters[start : start + REDRIVEN_TOGETHER]
-                answers = await self._redrive(self.keys.partition(partition), batch, overlay or {})
+                codes[letter.dead_id] = Code.UNKNOWN_JOB  # from outside: it never became a job's
+        most = 0 if is_forced else self.max_redrives
+        for partition, mine in by_partition.items():
+            for start in range(0, len(mine), REDRIVEN_TOGETHER):
+                batch = mine[start : start + REDRIVEN_TOGETHER]
+                answers = await self._redrive(self.keys.partition(partition), batch, overlay or {}, most)
                 codes.update(zip((letter.dead_id for letter in batch), answers, strict=True))
-        return [codes[dead_id] for dead_id in dead_ids]
+        return [codes[letter.dead_id] for letter in letters]
 
     async def _redrive(
-        self, keys: PartitionKeys, letters: Sequence[DeadLetter], overlay: Mapping[str, bytes]
+        self, keys: PartitionKeys, letters: Sequence[DeadLetter], overlay: Mapping[str, bytes], most: int
     ) -> list[Code]:
         table = KeyTable(keys)
-        args: list[Any] = [len(letters)]
+        args: list[Any] = [most, len(letters)]
         for letter in letters:
             row, name = letter.fields, StreamName.parse(letter.fields["stream"])
             pool = self.routes.policy(row["flow"], name.stage).pool
@@ -206,7 +265,8 @@ class Log:
         """Redrive all dead letters of a job as its next revision; answers how many.
 
         Raises:
-            Refused: ``UNKNOWN_JOB``; ``NOT_FOUND``: it has no dead letters; ``CLOSED``: cancelled or expired.
+            Refused: ``UNKNOWN_JOB``; ``NOT_FOUND``: it has no dead letters; ``CLOSED``: cancelled or expired;
+                ``QUARANTINED``: those it has were redriven too often.
         """
         record = await self.job(job_id)
         if record is None:
@@ -218,6 +278,12 @@ class Log:
         codes = await self.redrive(dead)
         if all(code == Code.CLOSED for code in codes):
             raise Refused(f"job {job_id} is {record.status}; submit it again instead", code=Code.CLOSED)
+        if all(code in {Code.CLOSED, Code.QUARANTINED} for code in codes):
+            text = (
+                f"the dead letters of job {job_id} were redriven {self.max_redrives} times and are in quarantine: look "
+                f"at the cause (`./millrace dlq show {dead[0]}`), then `./millrace dlq retry {dead[0]} --force`"
+            )
+            raise Refused(text, code=Code.QUARANTINED)
         return sum(code == Code.OK for code in codes)
 
     async def dead_letter(self, dead_id: str) -> DeadLetter | None:
@@ -230,15 +296,20 @@ class Log:
         return DeadLetter(dead_id, _texts(rows[0][1])) if rows else None
 
     async def dead_letters(
-        self, *, limit: int = 100, partition: int | None = None, before: str = "+"
+        self, *, limit: int = 100, partition: int | None = None, before: str = "+", since: str = "-"
     ) -> list[DeadLetter]:
-        """The newest dead letters first."""
+        """The newest dead letters first, of these entry ids."""
         found: list[DeadLetter] = []
         for keys in self.keys.all_partitions if partition is None else (self.keys.partition(partition),):
-            rows = await self.client.xrevrange(keys.dlq, before, "-", count=limit)
-            found += [DeadLetter(f"{keys.partition}-{entry_id.decode()}", _texts(raw)) for entry_id, raw in rows]
-        found.sort(key=lambda letter: [int(part) for part in letter.dead_id.split("-")[1:]], reverse=True)
+            rows = await self.client.xrevrange(keys.dlq, before, since, count=limit)
+            found += [_letter(keys, entry_id, raw) for entry_id, raw in rows]
+        found.sort(key=lambda letter: letter.place, reverse=True)
         return found[:limit]
+
+    async def oldest_letters(self, partition: int, low: str, high: str, *, limit: int) -> list[DeadLetter]:
+        """A partition's dead letters of these entry ids, the oldest first."""
+        keys = self.keys.partition(partition)
+        return [_letter(keys, entry_id, raw) for entry_id, raw in await self.client.xrange(keys.dlq, low, high, limit)]
 
     async def lifecycle(
         self, job_id: str, *, after: str = "-", limit: int = 100_000
@@ -289,6 +360,10 @@ class Log:
                 "it is in the log and may be sent again"
             )
             raise Refused(msg, code=Code.NOT_PENDING)
+
+
+def _letter(keys: PartitionKeys, entry_id: bytes, raw: Mapping[bytes, bytes]) -> DeadLetter:
+    return DeadLetter(f"{keys.partition}-{entry_id.decode()}", _texts(raw))
 
 
 def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -50,11 +50,16 @@ class Completion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """An entry that waits: for its next attempt, or (snooze) without spending one."""
+    """An entry that waits: for its next attempt, or (snooze) without spending one.
+
+    Attributes:
+        is_held: By a pause, before it began: its job does not begin with it, and the end of the pause wakes it.
+    """
 
     entry: Delivery
     delay_ms: int
     reason: str
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +303,7 @@ class Moves:
             e = p.entry
             args += (
                 table.of(e.stream), table.of(keys.job(e.job)), e.entry_id, e.delivery, e.job, e.task, e.name.stage,
-                e.attempt, e.started_ms, p.delay_ms, p.reason,
+                e.attempt, e.started_ms, p.delay_ms, p.reason, int(p.is_held),
             )  # fmt: skip
         return await self._each(name, table, args)
 

@@ -78,13 +78,21 @@ class Reader:
             if isinstance(answer, Exception) and not str(answer).startswith("BUSYGROUP"):
                 raise answer
 
-    async def poll(self, free: Mapping[str, int], closed: frozenset[tuple[StageName, str]]) -> list[Delivery]:
+    async def poll(
+        self,
+        free: Mapping[str, int],
+        closed: frozenset[tuple[StageName, str]],
+        room: Mapping[tuple[StageName, str], int] | None = None,
+    ) -> list[Delivery]:
         """Read what is there, without waiting.
 
         Args:
             free: Free slots by pool.
-            closed: (stage, pool) whose streams are not read now: their entries in hand already wait.
+            closed: (stage, pool) whose streams are not read now.
+            room: Most entries of a (stage, pool), where that is bounded; what is left is another worker's.
         """
+        room = room or {}
+        closed |= {place for place, left in room.items() if left <= 0}
         quiet: set[str] = set()
         if self._is_cluster:
             found = self._rung()
@@ -98,7 +106,7 @@ class Reader:
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(pool, slots, closed, quiet)
+                for command in self._plan(pool, slots, closed, quiet, room)
             ]
             if not commands:
                 return []
@@ -195,7 +203,12 @@ class Reader:
                 await self._client.client_unblock(row["id"])
 
     def _plan(
-        self, pool: str, slots: int, closed: frozenset[tuple[StageName, str]], quiet: set[str]
+        self,
+        pool: str,
+        slots: int,
+        closed: frozenset[tuple[StageName, str]],
+        quiet: set[str],
+        room: Mapping[tuple[StageName, str], int],
     ) -> list[tuple[int, list[str]]]:
         """What to ask of which streams, for no more than the slots: the hot ones by their lanes' weights, some cold."""
         hot: dict[Lane, list[str]] = {lane: [] for lane in LANES}
@@ -223,7 +236,26 @@ class Reader:
             commands += self._grouped(count, streams)
             left -= count * len(streams)
             asked += count * len(streams)
-        return commands + self._grouped(1, self._in_turn(cold, first)[: slots - asked])
+        commands += self._grouped(1, self._in_turn(cold, first)[: slots - asked])
+        return self._within(commands, room) if room else commands
+
+    def _within(
+        self, commands: list[tuple[int, list[str]]], room: Mapping[tuple[StageName, str], int]
+    ) -> list[tuple[int, list[str]]]:
+        """The same, with no more asked of a (stage, pool) than it has room for, all lanes and partitions together."""
+        left = dict(room)
+        within: list[tuple[int, list[str]]] = []
+        for count, streams in commands:
+            by_count: dict[int, list[str]] = {}
+            for key in streams:
+                name = self._streams[key][1]
+                most = min(count, left.get((name.stage, name.pool), count))
+                if most > 0:
+                    by_count.setdefault(most, []).append(key)
+                if (name.stage, name.pool) in left:
+                    left[name.stage, name.pool] -= most
+            within += by_count.items()
+        return within
 
     def _in_turn(self, streams: list[str], first: Lane) -> list[str]:
         """The streams of one lane, then the others; each time another one first."""

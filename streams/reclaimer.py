@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from schemas.names import StageName
 from streams.codec import Delivery, deliver
 from streams.keys import PartitionKeys, StreamName
 from streams.moves import RELEASED, Held, Moves
@@ -19,6 +20,9 @@ from streams.reader import GROUP
 
 PAGE: Final = 100
 """Entries that one XPENDING asks for: a long one would block the server."""
+
+Room = Mapping[tuple[StageName, str], int]
+"""(stage, pool) -> most entries that may be taken now."""
 
 STALL_FACTOR: Final = 3.0
 """A sweep that came this many intervals late says that something stalled: what was seen before it is forgotten."""
@@ -70,14 +74,21 @@ class Reclaimer:
         self._interval_s = interval_s
         self._suspects: dict[tuple[int, str], Suspects] = {}
 
-    async def given_back(self, room: Mapping[str, int], in_hand: Container[tuple[str, str]] = ()) -> list[Delivery]:
+    async def given_back(
+        self, room: Mapping[str, int], in_hand: Container[tuple[str, str]] = (), places: Room | None = None
+    ) -> list[Delivery]:
         """Take entries that were released, as many as there is room for by pool.
 
         Args:
             room: Free slots by pool.
             in_hand: (stream, entry id) that this consumer still runs, not knowing that it lost them: not taken.
+            places: Room of a (stage, pool), where that is bounded.
         """
-        wanted = [key for key, (_, name) in self._streams.items() if room.get(name.pool, 0) > 0]
+        places = places or {}
+        wanted = [
+            key for key, (_, name) in self._streams.items()
+            if room.get(name.pool, 0) > 0 and places.get((name.stage, name.pool), 1) > 0
+        ]  # fmt: skip
         pipe = self._client.pipeline(transaction=False)
         for key in wanted:
             limit = min(PAGE, room[self._streams[key][1].pool])
@@ -85,12 +96,18 @@ class Reclaimer:
         held: list[Held] = []
         for key, rows in zip(wanted, await pipe.execute(raise_on_error=False), strict=True):
             held += [h for h in self._held(key, rows) if (h.stream, h.entry_id) not in in_hand]
-        return await self._take(held, dict(room))
+        return (await self._take(held, dict(room), dict(places)))[0]
 
     async def sweep(
-        self, room: Mapping[str, int], clock: Any, in_hand: Container[tuple[str, str]] = ()
+        self,
+        room: Mapping[str, int],
+        clock: Any,
+        in_hand: Container[tuple[str, str]] = (),
+        places: Room | None = None,
     ) -> list[Delivery]:
         """One sweep by this consumer where it is the sweeper; answers what it claimed, within the room.
+
+        What is beyond it is given to whoever has room.
 
         What this consumer has in hand is its own to renew, however late it is; what it holds without knowing (the
         answer to its read was cut off) it takes like anyone's.
@@ -104,7 +121,11 @@ class Reclaimer:
             held = [h for h in await self._idle(streams) if (h.stream, h.entry_id) not in in_hand]
             suspects = self._suspects.setdefault((partition.partition, pool), Suspects(self._interval_s))
             confirmed = suspects.confirm(held, began, clock() - began)
-            claimed += await self._take(confirmed, dict(room), least_idle_ms=self._lease_ms)
+            taken, beyond = await self._take(confirmed, dict(room), dict(places or {}), least_idle_ms=self._lease_ms)
+            claimed += taken
+            if beyond:
+                named = [h for h, _ in await self._named(beyond)]
+                await self._moves.reclaim(partition, named, to=RELEASED, least_idle_ms=self._lease_ms)
         return claimed
 
     async def disown(self, consumer: str) -> int:
@@ -195,13 +216,27 @@ class Reclaimer:
             named.append((Held(h.stream, h.entry_id, h.consumer, h.delivery, h.idle_ms, job, task, stage), fields))
         return named
 
-    async def _take(self, held: list[Held], room: dict[str, int], *, least_idle_ms: int = 0) -> list[Delivery]:
+    async def _take(
+        self,
+        held: list[Held],
+        room: dict[str, int],
+        places: dict[tuple[StageName, str], int],
+        *,
+        least_idle_ms: int = 0,
+    ) -> tuple[list[Delivery], list[Held]]:
+        """What was taken, and what there is no room for."""
         within: list[Held] = []
+        beyond: list[Held] = []
         for h in held:
-            pool = self._streams[h.stream][1].pool
-            if room.get(pool, 0) > 0:
-                room[pool] -= 1
+            name = self._streams[h.stream][1]
+            place = (name.stage, name.pool)
+            if room.get(name.pool, 0) > 0 and places.get(place, 1) > 0:
+                room[name.pool] -= 1
+                if place in places:
+                    places[place] -= 1
                 within.append(h)
+            else:
+                beyond.append(h)
         taken: list[Delivery] = []
         by_partition: dict[PartitionKeys, list[tuple[Held, dict[bytes, bytes]]]] = {}
         for h, fields in await self._named(within):
@@ -211,4 +246,4 @@ class Reclaimer:
             for (h, fields), delivery in zip(rows, answers, strict=True):
                 if delivery > 0:
                     taken.append(deliver(partition, h.stream, h.entry_id.encode(), fields, delivery))
-        return taken
+        return taken, beyond

@@ -17,7 +17,7 @@ FRAGMENTS: Final = (
 """In the order in which they are joined: each uses only those before it."""
 
 MOVES: Final = (
-    "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "heartbeat",
+    "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "drop", "heartbeat",
     "release", "reclaim", "cancel", "promote", "expire", "trim", "reject",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ class Code(IntEnum):
     CLOSED = -7
     NOT_FOUND = -8
     IS_WIDE = -9
+    QUARANTINED = -10
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, limits, operate, processes
+from api.cli import care, demo, jobs, letters, limits, operate, processes, stop
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -55,13 +55,17 @@ app.add_typer(
 for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry):
     app.command(rich_help_panel=JOBS)(about_jobs)
 
+workers = typer.Typer(invoke_without_command=True)
+workers.callback()(processes.worker)
+workers.command()(stop.drain)
+app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
 for operation in (
-    processes.worker, processes.api, operate.workers, operate.streams, operate.stages, care.doctor, care.migrate,
-    care.bench,
+    processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
+    stop.audit_log, care.doctor, care.migrate, care.bench,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
-app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
+app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

@@ -200,13 +200,16 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """End a job: what waits is dropped, what runs is told to stop."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import here, job_of
     from api.views import live_view
 
     async def act() -> Any:
         async with here() as services:
             await job_of(services, job_id)
-            return live_view(await services.log.cancel(job_id, kill=force))
+            view = live_view(await services.log.cancel(job_id, kill=force))
+            await record(services, cli_actor(), "job.cancel", job_id, {"force": force})
+            return view
 
     view = run(act())
     if as_json:
@@ -218,12 +221,15 @@ def cancel(
 
 def retry(job_id: JobArgument, *, as_json: Json = False) -> None:
     """Put all dead letters of a job back to work."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import here, job_of
 
     async def act() -> int:
         async with here() as services:
             await job_of(services, job_id)
-            return await services.log.retry(job_id)
+            redriven = await services.log.retry(job_id)
+            await record(services, cli_actor(), "job.retry", job_id, {"redriven": redriven})
+            return redriven
 
     count = run(act())
     if as_json:

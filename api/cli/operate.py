@@ -60,13 +60,16 @@ def workers(*, as_json: Json = False) -> None:
     print_table(
         ("worker", "up", "in hand", "pools", "done", "memory", "seen"),
         [
-            (one["name"], duration_text(now - one["started_at"]), one["in_hand"], ",".join(one["pools"]),
+            (one["name"], duration_text(now - one["started_at"]),
+             f"{one['in_hand']}, drains" if one.get("is_draining") else one["in_hand"], ",".join(one["pools"]),
              sum(one["counts"].values()), bytes_text(one["rss_bytes"]), f"{max(0.0, now - one['seen_at']):.0f} s ago")
             for one in found
         ],
         right=("in hand", "done"),
     )  # fmt: skip
-    next_step(("streams", "shows what waits for them"))
+    next_step(
+        ("streams", "shows what waits for them"), (f"worker drain {found[0]['name']}", "takes one out of service")
+    )
 
 
 def stages(*, as_json: Json = False) -> None:
@@ -92,76 +95,6 @@ def stages(*, as_json: Json = False) -> None:
     next_step(("submit --help", "lists the flows"))
 
 
-dlq = typer.Typer(no_args_is_help=True, help="Dead letters: list them, show one.")
-
-
-@dlq.command("list")
-def dlq_list(
-    *, limit: Annotated[int, typer.Option(min=1, max=1_000, help="Most letters.")] = 20, as_json: Json = False
-) -> None:
-    """List the newest dead letters."""
-    from api.cli.lookup import here
-    from api.cli.screen import first_line
-
-    async def ask() -> Any:
-        async with here() as services:
-            return await services.log.dead_letters(limit=limit)
-
-    letters = run(ask())
-    if as_json:
-        for letter in letters:
-            print_json({"id": letter.dead_id, **letter.fields})
-        return
-    if not letters:
-        say("No dead letters.", "green")
-        next_step(("streams", "shows what waits and runs"))
-        return
-    print_table(
-        ("letter", "job", "stage", "reason", "error"),
-        [
-            (letter.dead_id, letter.fields.get("job"), letter.fields.get("stage"), letter.fields.get("reason"),
-             first_line(letter.fields.get("error"), 80))
-            for letter in letters
-        ],
-    )  # fmt: skip
-    first = letters[0]
-    hints = [(f"dlq show {first.dead_id}", "shows all of it")]
-    if first.fields.get("job"):
-        hints.append((f"retry {first.fields['job']}", "puts a job's letters back to work"))
-    next_step(*hints)
-
-
-@dlq.command("show")
-def dlq_show(
-    letter_id: Annotated[str, typer.Argument(metavar="LETTER", help="Its id, from the list.", show_default=False)],
-    *,
-    as_json: Json = False,
-) -> None:
-    """Show a dead letter: cause, payload, where it came from."""
-    from api.cli.lookup import here
-
-    async def ask() -> Any:
-        async with here() as services:
-            return await services.log.dead_letter(letter_id)
-
-    letter = run(ask())
-    if letter is None:
-        raise MillraceError(f"there is no dead letter {letter_id}: `./millrace dlq list` lists them")
-    if as_json:
-        print_json({"id": letter.dead_id, **letter.fields})
-        return
-    long = ("traceback", "data")
-    print_table(("", ""), [(name, value) for name, value in letter.fields.items() if name not in long and value])
-    for name in long:
-        if letter.fields.get(name):
-            say(f"\n{name}", "bold")
-            say(letter.fields[name].rstrip())
-    if letter.fields.get("job"):
-        next_step((f"retry {letter.fields['job']}", "puts the job's letters back to work"))
-    else:
-        next_step(("dlq list", "lists the others"))
-
-
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 
 
@@ -181,11 +114,15 @@ def keys_create(
     """Make a key; its text is shown once."""
     from dataclasses import asdict
 
+    from api.audit import cli_actor, record
     from api.cli.lookup import here
 
     async def act() -> Any:
         async with here() as services:
-            return await services.api_keys.create(name, tenant=tenant, scopes=scopes or ("submit", "read"))
+            text, made = await services.api_keys.create(name, tenant=tenant, scopes=scopes or ("submit", "read"))
+            detail = {"name": made.name, "scopes": made.scopes, "tenant": made.tenant}
+            await record(services, cli_actor(), "key.create", made.id, detail)
+            return text, made
 
     text, made = run(act())
     if as_json:
@@ -227,11 +164,15 @@ def keys_revoke(
     as_json: Json = False,
 ) -> None:
     """Make a key worthless, at once."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import here
 
     async def act() -> bool:
         async with here() as services:
-            return await services.api_keys.revoke(key_id)
+            is_revoked = await services.api_keys.revoke(key_id)
+            if is_revoked:
+                await record(services, cli_actor(), "key.revoke", key_id)
+            return is_revoked
 
     if not run(act()):
         raise MillraceError(f"there is no key {key_id}: `./millrace keys list` lists them")

@@ -38,6 +38,7 @@ def api(*, port: Port = None, as_json: Json = False) -> None:
 
 
 def worker(
+    ctx: typer.Context,
     *,
     stages: Annotated[Names, typer.Option(metavar="STAGE[,…]", help="Only these.", show_default="all six")] = None,
     flows: Annotated[
@@ -53,7 +54,9 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Run workers alone."""
+    """Run workers alone; or drain one that runs."""
+    if ctx.invoked_subcommand is not None:
+        return
     from api.up import DEFAULT_POOLS, Workers
     from consumers.flow import installed
     from schemas.names import POOLS, STAGES

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
@@ -124,3 +125,17 @@ def print_ended(view: JobView, *, as_json: bool) -> int:
     elif view.status != "succeeded":
         say(f"The job is {view.status}" + (f": {view.error}" if view.error else "."), "red")
     return 0 if view.status in {"succeeded", "partial"} else 1
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error for work on many things, where a terminal shows it; call with how many are done."""
+    if not console(stderr=True).is_terminal:
+        yield lambda _: None
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console(stderr=True), transient=True,
+    ) as bars:  # fmt: skip
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api import audit
 from api.auth import Caller, Submitter
 from api.bodies import read_json
 from api.json_response import Json
@@ -74,6 +75,8 @@ async def _take(services: Services, caller: Caller, value: Any, trace: str | Non
     if isinstance(command, CancelData):
         found = await find(services, command.job_id, caller.tenant)
         await end(services, found, kill=command.force, reason="cancelled by event")
+        detail = {"force": command.force, "event": event.id}
+        await audit.record(services, caller.actor, "job.cancel", command.job_id, detail, tenant=caller.tenant)
         view = (await find(services, command.job_id, caller.tenant)).view
         return {"job_id": view.job_id, "flow": view.flow, "status": view.status, "links": view.links}
     # The default tenant shares its identities with `XADD` to the events stream.

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from api import audit
 from api.auth import Ender, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
 from api.job_list import page_of_jobs
@@ -102,6 +103,7 @@ async def cancel_job(request: Request, caller: Ender, job_id: str) -> Response:
     asked = fit(CancelRequest, await read_json(request, default={}), "the cancellation")
     found = await find(services, job_id, caller.tenant)
     await end(services, found, kill=asked.force)
+    await audit.record(services, caller.actor, "job.cancel", job_id, {"force": asked.force}, tenant=caller.tenant)
     return Json((await find(services, job_id, caller.tenant)).view, 202)
 
 
@@ -113,6 +115,7 @@ async def retry_job(request: Request, caller: Ender, job_id: str) -> Response:
     if found.record is None:
         raise Problem("nothing-to-retry", f"job {job_id} has no dead letters to retry (it is {found.view.status})")
     redriven = await services.log.retry(job_id)
+    await audit.record(services, caller.actor, "job.retry", job_id, {"redriven": redriven}, tenant=caller.tenant)
     view = (await find(services, job_id, caller.tenant)).view
     return Json(
         Retried(job_id=job_id, status=view.status, revision=view.revision, redriven=redriven, links=links_of(job_id)),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.auth import Operator, Reader, of_the_house
+from api.auth import Operator, Reader, check_operator
 from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
 from api.limits import LimitRequest, NoSuchLimit, clear_limit, list_limits, set_limit
@@ -22,7 +22,7 @@ async def get_limits(request: Request, _: Reader) -> Response:
 @router.put("/{name}", openapi_extra=body_schema(LimitRequest, {"count": 20, "per_s": 60}))
 async def put_limit(request: Request, caller: Operator, name: str) -> Response:
     """Set a limit; workers hold to it within a second."""
-    of_the_house(caller, "limits are what")
+    check_operator(caller)
     asked = fit(LimitRequest, await read_json(request), "the limit")
     try:
         return Json(await set_limit(services_of(request), name, asked))
@@ -33,7 +33,7 @@ async def put_limit(request: Request, caller: Operator, name: str) -> Response:
 @router.delete("/{name}", status_code=204)
 async def delete_limit(request: Request, caller: Operator, name: str) -> Response:
     """Have a limit as it is declared."""
-    of_the_house(caller, "limits are what")
+    check_operator(caller)
     try:
         await clear_limit(services_of(request), name)
     except NoSuchLimit as error:

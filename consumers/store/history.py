@@ -271,8 +271,10 @@ class _Fold:
             self.status = status or (_FIRST_STATUS if revision <= 1 else _REOPENED_STATUS)
             final = status in FINAL_STATUSES
             self.finished_at = move.at if final else None
-            self.error = move.text("reason") if final and status != "succeeded" else None
-            self.missing = _json(move.fields.get("missing"), list) if status else None
+            told_error = move.text("error") or move.text("reason")
+            self.error = told_error if final and status != "succeeded" else None
+            missing = _count(move.fields, "missing") if final else None
+            self.missing = None if missing is None else str(missing)
 
     def row(self) -> tuple[Any, ...]:
         return (

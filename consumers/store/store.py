@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from consumers.store.audit import Audit
 from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
@@ -21,6 +22,7 @@ class Store:
 
     Attributes:
         jobs: History.
+        audit: What operators did.
         logs: The jobs' logs.
         contributions: What compile reads.
         results: By job and revision.
@@ -33,6 +35,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.jobs = Jobs(database)
+        self.audit = Audit(database)
         self.logs = Logs(database)
         self.contributions = Contributions(database)
         self.results = Results(database)

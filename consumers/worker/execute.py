@@ -20,14 +20,16 @@ from consumers.outcome import Cancel, Done, Outcome, Reject, Snooze
 from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench, WorkerContext
+from consumers.worker.control import Control
 from consumers.worker.hand import Hand, InHand, Stop
-from consumers.worker.settle import Abandoned, Committer, Released, Retried, Settlement, Snoozed
+from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
 from consumers.worker.signals import Signals
-from streams.codec import Delivery
+from streams.codec import Delivery, host_of
 from streams.connect import AWAY
 from streams.errors import PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
 from streams.moves import Beat, Completion, Death, Emission
+from streams.pauses import HELD_S, LANDED_S
 from streams.policy import WAITING_FOR, Bury, on_crashes, on_failure
 from streams.scripts import Code
 from streams.telemetry import delivery_span, unrecorded
@@ -49,6 +51,7 @@ class Executor(Service):
         committer: Committer,
         adopter: Adopter,
         signals: Signals,
+        control: Control,
         middleware: Sequence[Middleware] = (),
     ) -> None:
         self._bench = bench
@@ -57,6 +60,7 @@ class Executor(Service):
         self._committer = committer
         self._adopter = adopter
         self._signals = signals
+        self._control = control
         self._middleware = middleware
         self._fresh: list[InHand] = []
         self._has_fresh = asyncio.Event()
@@ -86,6 +90,8 @@ class Executor(Service):
             if self._fresh:
                 self._has_fresh.set()
             try:
+                if self._hand.paused:
+                    batch = await self._not_held(batch)
                 await self._vet_all(batch)
             except AWAY as error:
                 waiting = [one for one in batch if one.task is None and not one.is_settling]
@@ -105,7 +111,7 @@ class Executor(Service):
             return
         if entry.is_adoptable:
             self._run(one, self._adopt(one))
-        elif self._hand.issued.take(entry):
+        elif not self._hand.paused and self._hand.issued.take(entry):
             # Our own: it runs at once, and is announced when it turns out to take longer than a tick.
             one.began_s = self._clock()
             entry.started_ms = int(one.began_s * 1_000) + self._server_ahead_ms
@@ -113,6 +119,27 @@ class Executor(Service):
             self._signals.send("started", entry)
         else:
             self._fresh.append(one)
+
+    async def _not_held(self, batch: list[InHand]) -> list[InHand]:
+        """Put back what a pause holds; answers the rest."""
+        await self._control.read()  # it may have ended just now
+        paused = self._hand.paused
+        jobs = [one.entry.job for one in batch] if paused.tenants else []
+        tenants = await self._bench.log.tenants_of(jobs)
+        free: list[InHand] = []
+        for one in batch:
+            entry = one.entry
+            pause = paused.over(
+                stage=entry.name.stage, flow=entry.flow, host=host_of(entry.data) if paused.hosts else "",
+                tenant=tenants.get(entry.job, ""),
+            )  # fmt: skip
+            if pause is None:
+                free.append(one)
+                continue
+            self._control.has_held(entry)
+            delay_s = LANDED_S if pause.kind == "stage" else self._random.uniform(*HELD_S)
+            self._committer.put(one, OnHold(entry, int(delay_s * 1_000), f"paused {pause.scope}", is_held=True))
+        return free
 
     async def _vet_all(self, batch: list[InHand]) -> None:
         groups: dict[PartitionKeys, list[InHand]] = {}

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from schemas.names import StageName
+from schemas.names import STAGES, StageName
 from streams.codec import Delivery
 from streams.limits import ConcurrencyLimit
+from streams.pauses import Paused
 from streams.policy import Routes, StagePolicy
 
 
@@ -74,6 +75,10 @@ class InHand:
         return self.entry.name.pool
 
 
+Bounds = Mapping[tuple[StageName, str], Mapping[str, int]]
+"""(stage, pool) -> flow -> entries in hand at most; only places where every flow has such a bound."""
+
+
 class Issued:
     """Entries that this worker's own moves opened: it need not ask the log whether they were issued.
 
@@ -104,12 +109,19 @@ class Issued:
 class Hand:
     """The entries in hand, by pool and by (stage, flow).
 
-    An entry whose (stage, flow) is at its concurrency waits here with its lease kept, and its stage's streams of
-    that pool are not read meanwhile.
+    No more of a stage is read than may run. An entry that is read all the same while its (stage, flow) is at its
+    concurrency waits here with its lease kept, and its stage's streams of that pool are not read meanwhile.
+
+    Attributes:
+        paused: What operators paused.
     """
 
-    def __init__(self, slots: Mapping[str, int], routes: Routes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, slots: Mapping[str, int], routes: Routes, clock: Callable[[], float], bounds: Bounds | None = None
+    ) -> None:
         self.slots = dict(slots)
+        self.paused = Paused()
+        self._bounds = bounds or {}
         self._routes = routes
         self._clock = clock
         self._taken = dict.fromkeys(slots, 0)
@@ -130,11 +142,27 @@ class Hand:
         """Free slots by pool."""
         return {pool: slots - self._taken[pool] for pool, slots in self.slots.items()}
 
+    def room(self) -> dict[tuple[StageName, str], int]:
+        """Most entries to read of a (stage, pool) now, where that is bounded; 0: its streams are not to be read.
+
+        What one flow of several may still run bounds the others too: the stream does not say whose entry is next.
+        """
+        found: dict[tuple[StageName, str], int] = {}
+        for place, limits in self._bounds.items():
+            free = [limit - self._busy.get((place[0], flow), 0) for flow, limit in limits.items()]
+            found[place] = min((left for left in free if left > 0), default=0)
+        for queue in self._waiting.values():
+            for one in list(queue)[:1]:
+                found[one.entry.name.stage, one.pool] = 0
+        return found
+
+    def places(self) -> dict[tuple[StageName, str], int]:
+        """The same, with nothing of what is paused."""
+        return {**self.room(), **dict.fromkeys(self.closed(), 0)}
+
     def closed(self) -> frozenset[tuple[StageName, str]]:
-        """(stage, pool) whose streams are not to be read now."""
-        return frozenset(
-            (one.entry.name.stage, one.pool) for queue in self._waiting.values() for one in list(queue)[:1]
-        )
+        """(stage, pool) whose streams an operator paused."""
+        return frozenset((stage, pool) for stage in STAGES if stage in self.paused.stages for pool in self.slots)
 
     def take(self, entry: Delivery) -> None:
         """Take an entry that was just read; it becomes ready, or waits for its (stage, flow)."""

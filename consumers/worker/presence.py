@@ -46,6 +46,7 @@ class Presence(Service):
         worker = self._worker
         try:
             await worker.client.delete(worker.keys.worker(worker.name))
+            await worker.client.delete(worker.keys.drain(worker.name))
             await worker.client.srem(worker.keys.workers, worker.name)
         except AWAY as error:
             logger.debug("presence is not removed: %s", error)
@@ -60,7 +61,7 @@ class Presence(Service):
             "name": worker.name, "host": socket.gethostname(), "pid": os.getpid(), "started_at": self._started_at,
             "seen_at": time.time(), "pools": worker.options.pools, "stages": worker.options.stages,
             "slots": worker.hand.slots, "in_hand": len(worker.hand.entries), "holds": held,
-            "counts": worker.committer.counts, "refused": worker.committer.refused,
+            "is_draining": worker.is_draining, "counts": worker.committer.counts, "refused": worker.committer.refused,
             "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
         }  # fmt: skip
         key = worker.keys.worker(worker.name)

@@ -43,11 +43,14 @@ class ReadLoop(Service):
                 if not self.is_reading:
                     return
                 try:
-                    closed = frozenset(place for place in hand.closed() if place[1] == pool)
+                    room = {place: left for place, left in hand.room().items() if place[1] == pool}
+                    paused = frozenset(place for place in hand.closed() if place[1] == pool)
                     free = {pool: hand.free()[pool]}
-                    entries = await reader.poll(free, closed)
+                    entries = await reader.poll(free, paused, room)
                     if not entries and self.is_reading:
-                        entries = await reader.doorbell(free, closed, CLOSED_BELL_MS if closed else DOORBELL_MS)
+                        full = frozenset(place for place, left in room.items() if not left)
+                        bell_ms = CLOSED_BELL_MS if full else DOORBELL_MS
+                        entries = await reader.doorbell(free, paused | full, bell_ms)
                 except AWAY as error:
                     logger.warning("the log is away, nothing is read: %s", error)
                     await asyncio.sleep(0.2)
@@ -56,6 +59,10 @@ class ReadLoop(Service):
                     hand.take(entry)
             if entries:
                 await asyncio.sleep(0)
+
+    async def ring(self) -> None:
+        """End a wait at the doorbell: what is to be read has changed."""
+        await self._reader.hang_up(self._bell_name)
 
     async def stop_reading(self) -> None:
         """Take nothing more; returns when a read under way has ended and what it brought is in hand.

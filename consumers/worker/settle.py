@@ -35,6 +35,11 @@ class Snoozed(PutBack):
 
 
 @dataclass(frozen=True, slots=True)
+class OnHold(PutBack):
+    """A pause holds it: it waits, not begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """Given back unfinished."""
 
@@ -44,9 +49,10 @@ class Abandoned:
     """The lease is lost: somebody else runs it, nothing is sent."""
 
 
-Settlement = Completion | Retried | Snoozed | Death | Released | Abandoned
+Settlement = Completion | Retried | Snoozed | OnHold | Death | Released | Abandoned
 _NAMES: Final[dict[type, str]] = {
-    Completion: "completed", Retried: "retried", Snoozed: "snoozed", Death: "dead_lettered", Released: "released",
+    Completion: "completed", Retried: "retried", Snoozed: "snoozed", OnHold: "held", Death: "dead_lettered",
+    Released: "released",
 }  # fmt: skip
 
 
@@ -134,7 +140,7 @@ class Committer(Service):
             return self._moves.complete
         if kind is Retried:
             return self._moves.retry
-        if kind is Snoozed:
+        if kind in {Snoozed, OnHold}:
             return self._moves.snooze
         if kind is Death:
             return self._moves.dead_letter

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-SignalName = Literal["started", "settled", "lease.renewed", "lease.lost", "reclaimer.swept", "timers.promoted", "ready"]
+SignalName = Literal[
+    "started", "settled", "lease.renewed", "lease.lost", "reclaimer.swept", "timers.promoted", "ready", "paused"
+]
 Listener = Callable[[str, tuple[Any, ...]], None]
 
 

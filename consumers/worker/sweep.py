@@ -50,10 +50,11 @@ class ReclaimLoop(Service):
                 if not self._is_taking:
                     return
                 try:
-                    self._take(await self._reclaimer.given_back(self._hand.free(), self._hand.entries))
+                    hand = self._hand
+                    self._take(await self._reclaimer.given_back(hand.free(), hand.entries, hand.places()))
                     if clock() - swept_s >= self._interval_s:
                         swept_s = clock()
-                        entries = await self._reclaimer.sweep(self._hand.free(), clock, self._hand.entries)
+                        entries = await self._reclaimer.sweep(hand.free(), clock, hand.entries, hand.places())
                         self._take(entries)
                         self._signals.send("reclaimer.swept", len(entries))
                 except AWAY as error:

@@ -22,6 +22,7 @@ from consumers.store.logs import LogShipper
 from consumers.submit import follow_up
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench
+from consumers.worker.control import Control
 from consumers.worker.execute import Executor
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.lease import LeaseKeeper
@@ -103,6 +104,7 @@ class Worker(Service):
         self.keys = Keys(settings.namespace, settings.partitions)
         self.redis_url = redis_url
         self.client = connect(redis_url)
+        self.is_draining = False
         names = {pool: f"millrace-bell:{pool}:{self.name}".replace(" ", "-") for pool in self.options.pools}
         self._bells = {
             name: connect(redis_url, timeout_s=DOORBELL_MS / 1_000 + 5, resent=0, single=True, name=name)
@@ -116,8 +118,9 @@ class Worker(Service):
         }
         self._bell_names = names
         self.jobs = Log(
-            self.client, self.keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas
-        )
+            self.client, self.keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas,
+            max_redrives=settings.max_redrives,
+        )  # fmt: skip
         self.moves = Moves(self.client, self.name, flows, settings.record_ttl_s)
         # A connection of its own, and an answer that does not come is asked for again well within the lease.
         self._lease_client = connect(redis_url, timeout_s=max(0.5, settings.lease_ms / 3_000), single=True)
@@ -130,7 +133,8 @@ class Worker(Service):
             pool: (options.concurrency or settings.concurrency) if pool == "default" else POOL_SLOTS.get(pool, 2)
             for pool in options.pools
         }
-        self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time)
+        self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time, self.flows.bounds())
+        self.control = Control(self)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
         self.limiter = Limiter(
@@ -139,7 +143,7 @@ class Worker(Service):
         )  # fmt: skip
         bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter)
         self.executor = Executor(
-            bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals,
+            bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals, self.control,
             options.middleware,
         )  # fmt: skip
         self.keeper = LeaseKeeper(
@@ -167,6 +171,7 @@ class Worker(Service):
             self.reclaiming,
             TimerLoop(self.timers, self.keys, self.signals),
             Presence(self),
+            self.control,
             *(make(self) for make in options.follows),
             *self.reading,
         ]
@@ -175,6 +180,7 @@ class Worker(Service):
         """Before anything is read: every stream has its group, and what expired while nobody was there has ended."""
         for reader in self.readers.values():
             await reader.create_groups()
+        await self.control.read()
         for keys in self.keys.all_partitions:
             while await self.timers.promote_due(keys) == PAGE:
                 continue
@@ -190,6 +196,7 @@ class Worker(Service):
     async def drain(self, grace_s: float | None = None) -> None:
         """Stop reading, let what runs finish within the grace, give the rest back, then stop."""
         grace_s = self.settings.drain_s if grace_s is None else grace_s
+        self.is_draining = True
         await self._stop_taking()
         running = len(self.hand.entries)
         if running:

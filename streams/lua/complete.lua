@@ -71,11 +71,17 @@ local function complete(route, job_key, id, task, started_at, traceparent, emits
   count_open(job, stage, -1)
   if not over then
     bump(job, route.done, 1)
-    if missing > 0 then bump(job, 'missing', missing) end
+    if missing > 0 and stage ~= 'compile' then bump(job, 'missing', missing) end
     if parked then admit_parked(job, {stage = stage, stream = route.stream, window = route.window, parked = parked}) end
     emit_all(job, emits, data, route.flow, traceparent)
     if stage == 'compile' then
-      load_more(job, {'dead', 'missing', 'compile_due', 'compiling', 'then', 'compile.failed', 'notify.failed', 'notify.open'})
+      load_more(job, {'dead', 'missing', 'compile_due', 'compiling', 'then', 'compile.failed', 'notify.failed', 'notify.open', 'compile.missing'})
+      -- Each revision's compile says anew what is missing.
+      local before = number(job, 'compile.missing')
+      if missing ~= before then
+        bump(job, 'missing', missing - before)
+        set(job, 'compile.missing', missing)
+      end
       join_compile(job, outcome_of(job), nil, route.compile, route.notify, traceparent, now)
     elseif stage == 'notify' then
       join_notify(job, outcome_of(job), nil, traceparent, now)

@@ -14,10 +14,8 @@ local function bury(e, fields)
     'stream', string.sub(e.stream, PREFIX_LENGTH + 1), 'entry', e.id, 'attempt', e.attempt, 'deliveries', e.delivery,
     'worker', consumer, 'reason', e.reason, 'error', e.error, 'traceback', e.traceback,
     'traceparent', fields.traceparent or '', 'data', fields.data or ''}
-  if not e.job_key then
-    dead[#dead + 1] = 'fields'
-    dead[#dead + 1] = cjson.encode(fields)
-  end
+  local more = e.job_key and {'tenant', e.tenant, 'redriven', e.redriven} or {'fields', cjson.encode(fields)}
+  for i = 1, #more do dead[#dead + 1] = more[i] end
   return redis.call('XADD', DLQ, '*', unpack(dead))
 end
 
@@ -32,7 +30,8 @@ local function dead_letter(e)
       {'task', e.task, 'stage', e.stage, 'reason', e.reason, 'dlq', dead_id})
     return dead_id
   end
-  local job = load_job(e.job_key, e.job, {'task.' .. e.task, e.stage .. '.open', e.stage .. '.failed', 'dead'})
+  local job = load_job(e.job_key, e.job, {'task.' .. e.task, e.stage .. '.open', e.stage .. '.failed', 'dead',
+    'redriven.' .. e.task})
   if not job then return UNKNOWN_JOB end
   if not is_issued(job, e.task, e.stream, e.id) then return UNKNOWN_TASK end
   take_out(e.stream, e.id)
@@ -47,6 +46,7 @@ local function dead_letter(e)
     happened('dropped', job, {'task', e.task, 'stage', e.stage, 'worker', consumer})
     return DROPPED
   end
+  e.tenant, e.redriven = job.f.tenant, number(job, 'redriven.' .. e.task)
   local dead_id = bury(e, fields)
   set(job, 'task.' .. e.task, 'dead ' .. dead_id)
   bump(job, e.stage .. '.failed', 1)

@@ -1,10 +1,10 @@
 #!lua
 -- redrive: put a batch of dead letters back to work; after compile was emitted this opens the job's next revision.
 -- KEYS   1 lifecycle  2 timers  3 waiting  4 dlq  5.. streams, job records
--- ARGV   entry count; per entry: dlq entry id, stream key, job key, job, task, stage, data or '' (an overlay)
+-- ARGV   most redrives of a task (0: however many), entry count; per entry: dlq entry id, stream key, job key, job, task, stage, data or '' (an overlay)
 -- RETURN a code per entry: 0 redriven | -4 no such job | -5 not this task's dead letter | -7 the job was cancelled,
---        expired, or failed and has not stopped yet | -8 no such dead letter
-local count = num_arg()
+--        expired, or failed and has not stopped yet | -8 no such dead letter | -10 redriven that often: quarantined
+local most, count = num_arg(), num_arg()
 
 local function reopen(job)
   if not is_ended(job) and tonumber(field(job, 'compiling') or 0) < tonumber(job.f.revision) then return end
@@ -23,13 +23,16 @@ end
 local function redrive(e)
   local fields = entry_fields(DLQ, e.id)
   if not fields.job then return NOT_FOUND end
-  local job = load_job(e.job_key, e.job, {'task.' .. e.task, 'dead', e.stage .. '.open', e.stage .. '.failed'})
+  local redriven = 'redriven.' .. e.task
+  local job = load_job(e.job_key, e.job, {'task.' .. e.task, 'dead', e.stage .. '.open', e.stage .. '.failed', redriven})
   if not job then return UNKNOWN_JOB end
   if job.f['task.' .. e.task] ~= 'dead ' .. e.id then return UNKNOWN_TASK end
   if job.f.status == 'cancelled' or job.f.status == 'expired' then return CLOSED end
   local busy = tonumber(job.f.work) > 0 or number(job, 'compile.open') > 0
   if busy and is_closed(job) then return CLOSED end
+  if most > 0 and number(job, redriven) >= most then return QUARANTINED end
   redis.call('XDEL', DLQ, e.id)
+  bump(job, redriven, 1)
   if e.stage ~= 'notify' then reopen(job) end
   bump(job, e.stage .. '.failed', -1)
   bump(job, 'dead', -1)

@@ -46,7 +46,7 @@ def life(job_id: str, tenant: str) -> list[Entry]:
         # The end of the revision that the redrive overtook.
         move(24, "completed", task="2", stage="compile", revision="1", attempt="1", status="partial"),
         move(32, "completed", task="3", stage="compile", revision="2", attempt="1", status="partial",
-             missing='["a page"]'),
+             missing="1", error="http_403"),
     ]  # fmt: skip
 
 
@@ -71,8 +71,7 @@ async def test_a_life_in_order(store: Store, job_id: str, tenant: str) -> None:
     assert (job["status"], job["revision"], job["attempts"]) == ("partial", 2, 3)
     assert (job["flow"], job["lane"], job["spec"]) == ("noop", "high", {"url": "https://a.example"})
     assert job["trace_id"] == TRACEPARENT.split("-")[1]
-    assert job["missing"] == ["a page"]
-    assert job["error"] is None
+    assert (job["missing"], job["error"]) == (1, "http_403")
     since = {name: (job[name].timestamp() * 1000) - T0 for name in ("created_at", "started_at", "finished_at")}
     assert since == {"created_at": 0, "started_at": 5, "finished_at": 32}
     assert "progressed" not in {event[1] for event in events}

@@ -84,6 +84,12 @@ def test_processes_get_unique_names_and_drain_on_sigterm(start: Callable[..., Su
     assert supervised.process.wait() == 0
 
 
+def test_what_an_operator_drained_stays_out_and_nobody_is_told(start: Callable[..., Supervised]) -> None:
+    supervised = start("drained", 2)
+    assert {event.what for event in supervised.rest()} == {"started"}
+    assert supervised.process.wait() == 0, "all are out: there is nothing left to supervise"
+
+
 @pytest.mark.chaos
 def test_a_killed_process_is_announced_and_replaced_at_once(start: Callable[..., Supervised]) -> None:
     supervised = start("patient")

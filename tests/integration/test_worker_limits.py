@@ -381,6 +381,6 @@ async def test_a_worker_whose_every_stage_is_at_its_concurrency_does_not_spin(va
         worker = await place.start(stages=("crawl",))
         for _ in range(2):
             await place.submit()
-        await place.until(worker.hand.closed, "a full stage")
+        await place.until(lambda: not worker.hand.room()["crawl", "default"], "a full stage")
         release.set()
         await place.until(lambda: worker.committer.counts.get("completed") == 2, "both to complete")

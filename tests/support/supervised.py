@@ -14,7 +14,7 @@ import time
 import uvloop
 
 from consumers.cpu.pool import CpuPool
-from consumers.supervisor import Restarts, Role, Supervisor
+from consumers.supervisor import DRAINED, Restarts, Role, Supervisor
 from tests.support import cpu_tasks
 
 _, KIND, COUNT, GRACE_S, EVENTS, *FIFO = sys.argv
@@ -43,6 +43,12 @@ def patient(name: str) -> None:
         tell("drained", name)
 
 
+def drained(name: str) -> int:
+    """Taken out of service by an operator."""
+    tell("started", name)
+    return DRAINED
+
+
 def stubborn(name: str) -> None:
     """Never drain."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -68,7 +74,7 @@ def calculating(name: str) -> None:
     uvloop.run(work())
 
 
-KINDS = {"patient": patient, "stubborn": stubborn, "crashing": crashing, "calculating": calculating}
+KINDS = {"patient": patient, "drained": drained, "stubborn": stubborn, "crashing": crashing, "calculating": calculating}
 
 if __name__ == "__main__":
     role = Role("worker", int(COUNT), KINDS[KIND], on_death=functools.partial(tell, "died"))

@@ -4,6 +4,7 @@ from consumers.worker.hand import Hand
 from schemas.names import StageName
 from streams.codec import Delivery
 from streams.keys import PartitionKeys, StreamName
+from streams.pauses import Pause, Paused
 from streams.policy import StagePolicy
 
 KEYS = PartitionKeys("t", 0)
@@ -72,5 +73,27 @@ async def test_a_stage_at_its_concurrency_closes_its_streams_only() -> None:
     one.take(entry(0))
     one.take(entry(1))
     one.take(entry(2, "extract"))
-    assert one.closed() == {("crawl", "default")}
+    assert one.room() == {("crawl", "default"): 0}
     assert [ready.entry.task for ready in one.ready] == ["0", "2"]
+
+
+async def test_no_more_of_a_stage_is_read_than_may_run() -> None:
+    bounds = {("crawl", "default"): {"f": 3, "g": 1}, ("extract", "heavy"): {"f": 2}}
+    one = Hand({"default": 10}, Policies(3), lambda: 0.0, bounds)  # type: ignore[arg-type]
+    assert one.room() == {("crawl", "default"): 1, ("extract", "heavy"): 2}
+    for n in range(3):
+        one.take(entry(n))
+    assert one.room()["crawl", "default"] == 1, "g has room"
+    one.settled(one.ready.popleft())
+    assert one.room()["crawl", "default"] == 1
+
+
+async def test_a_paused_stage_is_closed_in_every_pool() -> None:
+    one = Hand({"default": 1, "heavy": 1}, Policies(None), lambda: 0.0)
+    one.paused = Paused.of([Pause("stage", "extract"), Pause("flow", "f"), Pause("host", "a.example")])
+    assert one.closed() == {("extract", "default"), ("extract", "heavy")}
+    assert one.places() == {("extract", "default"): 0, ("extract", "heavy"): 0}
+    assert one.paused.over(stage="crawl", flow="g") is None
+    held = one.paused.over(stage="crawl", flow="g", host="a.example")
+    assert held is not None
+    assert held.scope == "host:a.example"

@@ -43,7 +43,7 @@ def test_from_every_other_state_a_task_can_end() -> None:
 
 
 def test_only_redrive_brings_a_dead_letter_back() -> None:
-    assert [move for move, rows in TASK_MOVES.items() if T.DEAD in rows] == ["redrive"]
+    assert [move for move, rows in TASK_MOVES.items() if T.DEAD in rows] == ["redrive", "drop"]
 
 
 def test_cancelled_and_expired_jobs_stay_so() -> None:

@@ -1,11 +1,13 @@
 """The tables."""
 
+from consumers.store.models.audit import AuditEntry
 from consumers.store.models.base import Base
 from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
 from consumers.store.models.results import Contribution, Delivery, JobArtifact, Result
 
 __all__ = [
+    "AuditEntry",
     "Base",
     "Company",
     "CompiledStatements",

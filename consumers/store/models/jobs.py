@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Computed, Identity, Index
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consumers.store.models.base import Base
@@ -17,7 +18,7 @@ class Job(Base):
     Attributes:
         revision: The highest one seen.
         attempts: The most that any of its tasks needed.
-        missing: What a ``partial`` result lacks.
+        missing: How many things its result lacks, dead letters not counted.
         parent: The job whose ``then`` submitted this one.
         changed_revision: With `changed_ms` and `changed_seq`, the revision and the lifecycle entry that set
             `status`; the highest wins, whatever the order in which they are projected.
@@ -42,7 +43,7 @@ class Job(Base):
     trace_id: Mapped[str | None]
     error: Mapped[str | None]
     attempts: Mapped[int]
-    missing: Mapped[list[Any] | None]
+    missing: Mapped[int | None] = mapped_column(JSONB(none_as_null=True))
     parent: Mapped[str | None]
     changed_revision: Mapped[int]
     changed_ms: Mapped[int]

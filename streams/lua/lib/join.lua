@@ -10,6 +10,14 @@ local function end_job(job, status, reason, revision, to_notify, traceparent, no
     set(job, 'finished_at', now)
   end
   if reason then set(job, 'error', reason) end
+  -- What history shows beside the status.
+  local missing, error = number(job, 'missing'), status ~= 'succeeded' and field(job, 'error')
+  job.tells = {}
+  if missing > 0 then job.tells = {'missing', missing} end
+  if error then
+    job.tells[#job.tells + 1] = 'error'
+    job.tells[#job.tells + 1] = error
+  end
   if to_notify and (not job.f.until_stage or job.f.until_stage == 'notify') then
     open_task(job, to_notify, job.f.flow, traceparent,
       '{"v":1,"revision":' .. revision .. ',"status":"' .. status .. '"}')

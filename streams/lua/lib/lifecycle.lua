@@ -16,5 +16,9 @@ local function happened(type, job, extra)
     entry[n + 1], entry[n + 2] = 'status', job.moved_to
     n = n + 2
   end
+  for i = 1, job.tells and #job.tells or 0 do
+    n = n + 1
+    entry[n] = job.tells[i]
+  end
   redis.call('XADD', LIFECYCLE, '*', unpack(entry, 1, n))
 end

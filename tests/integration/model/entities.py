@@ -53,6 +53,7 @@ class Task:
     crashes: int = 0
     checkpoint: str = ""
     emitted: int = 0
+    redriven: int = 0
 
     def move(self, name: str, after: TaskState) -> None:
         """Make a move that the table allows."""
@@ -102,6 +103,7 @@ class Job:
     is_killed: bool = False
     follow_up: str | None = None
     missing: int = 0
+    compile_missing: int = 0
     over_budget: int = 0
     error: str | None = None
     percent: str = ""
@@ -191,7 +193,8 @@ class Job:
             "work": self.work, "tail": self.tail, "created_at": self.created_at, "started_at": self.started_at,
             "finished_at": self.finished_at,
             "running": self.running if self.limit_ms else 0, "delayed": self.count(None, TaskState.DELAYED),
-            "dead": self.count(None, TaskState.DEAD), "missing": self.missing, "over_budget": self.over_budget,
+            "dead": self.count(None, TaskState.DEAD), "missing": self.missing,
+            "compile.missing": self.compile_missing, "over_budget": self.over_budget,
             "error": self.error, "compiling": self.compiling, "compile_due": int(self.is_compile_due),
             "kill": int(self.is_killed), "progress.percent": self.percent, "progress.step": self.step,
             "busy_ms": self.busy_ms, "busy_since": self.busy_since, "then": self.follow_up,
@@ -206,4 +209,5 @@ class Job:
             found[f"crash.{task.number}"] = task.crashes
             found[f"checkpoint.{task.number}"] = task.checkpoint
             found[f"emitted.{task.number}"] = task.emitted
+            found[f"redriven.{task.number}"] = task.redriven
         return {name: str(value) for name, value in found.items() if value not in (None, 0, "")}

@@ -11,7 +11,7 @@ from streams.moves import RELEASED, Beat, Completion, Death, PutBack
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
 from tests.integration.model.partition import Claim
-from tests.integration.model.staging import A, B, begun, bury, done, out, scenario, seen, take
+from tests.integration.model.staging import A, B, begun, bury, compiled, done, letters_of, out, scenario, seen, take
 from tests.integration.model.world import World, claim_of, new_job
 
 
@@ -251,3 +251,72 @@ def cancel_drops_what_nobody_has_read(world: World) -> None:
     world.cancel(job)
     done(world, first)
     assert not world.model.streams["crawl"]
+
+
+@scenario
+def a_task_that_was_redriven_often_stays_unless_that_is_meant(world: World) -> None:
+    job, first = begun(world)
+    world.complete(A, Completion(first, out("extract", 2)))
+    for often in range(3):
+        bury(world, *take(world))
+        assert job.tasks[2].letter is not None
+        assert job.tasks[2].letter.fields["redriven"] == str(often)
+        if often < 2:
+            assert world.redrive(*letters_of(job, "extract"), most=2) == [Code.OK, Code.OK]
+    assert world.redrive(*letters_of(job, "extract"), most=2) == [Code.QUARANTINED, Code.QUARANTINED]
+    assert world.redrive(letters_of(job, "extract")[0], most=3) == [Code.OK]
+    bury(world, *take(world))
+    for _ in range(2):
+        world.retry_job(job)
+        bury(world, *take(world))
+    world.retry_job(job)
+    assert job.tasks[3].letter is None
+    bury(world, *take(world))
+    world.retry_job(job)
+    assert [task.state for task in (job.tasks[2], job.tasks[3])] == [TaskState.DEAD, TaskState.DEAD]
+
+
+@scenario
+def what_is_given_up_is_closed_and_counts_as_missing(world: World) -> None:
+    job, compile_ = compiled(world, dead=2)
+    one, two = (entry_id for entry_id, _ in letters_of(job, "download"))
+    assert world.drop(one, one, "1-1") == [Code.OK, Code.NOT_FOUND, Code.NOT_FOUND]
+    done(world, compile_)
+    assert job.status is JobStatus.PARTIAL
+    done(world, *take(world))
+    assert world.drop(two) == [Code.OK]
+    assert job.missing == 2
+    world.put("crawl", {"flow": "f", "data": "{}"})
+    (stray,) = world.read(A)
+    world.dead_letter(A, Death(stray, "bad_json", is_stray=True))
+    assert world.drop(world.model.dlq[0].entry_id) == [Code.OK]
+    lost, entry = begun(world, "lost")
+    bury(world, entry)
+    entry_id = world.model.dlq[0].entry_id
+    world.lose_record(lost.job_id)
+    assert world.drop(entry_id) == [Code.OK]
+
+
+@scenario
+def a_dead_compile_that_is_given_up_is_missing_nowhere(world: World) -> None:
+    job, compile_ = compiled(world, dead=1)
+    bury(world, compile_)
+    ((letter, _),) = letters_of(job, "compile")
+    assert world.drop(letter) == [Code.OK]
+    assert job.missing == 0
+
+
+@scenario
+def what_a_pause_held_has_not_begun(world: World) -> None:
+    job = new_job("held", limit_ms=500, expires_at_ms=world.model.now + 50)
+    world.submit(job)
+    (entry,) = world.read(A)
+    world.put_back(A, "snooze", PutBack(entry, 10, "paused", is_held=True))
+    record = world.model.jobs[job.job_id]
+    assert record.status is JobStatus.QUEUED
+    world.advance(20)
+    world.promote(f"task/{job.job_id}/1")
+    (entry,) = world.read(A)
+    world.put_back(A, "snooze", PutBack(entry, 1_000, "paused", is_held=True))
+    world.advance(100)
+    assert world.expire(job.job_id, Claim(1, "crawl")) is Code.OK

@@ -280,3 +280,15 @@ def a_dead_letter_of_a_cancelled_job_that_has_stopped_stays(world: World) -> Non
     world.cancel(job)
     done(world, first, *take(world))
     assert world.redrive(*letters_of(job, "download")) == [Code.CLOSED]
+
+
+@scenario
+def each_compile_says_anew_what_is_missing(world: World) -> None:
+    job, compile_ = compiled(world, dead=1)
+    world.complete(A, Completion(compile_, missing=2, is_touched=True))
+    assert (job.status, job.missing) == (JobStatus.PARTIAL, 2)
+    done(world, *take(world))
+    world.retry_job(job)
+    done(world, *take(world))
+    done(world, *take(world))
+    assert (job.status, job.missing) == (JobStatus.SUCCEEDED, 0)

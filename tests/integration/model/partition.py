@@ -51,6 +51,7 @@ class Partition:
     _opened: list[Fields] = field(default_factory=list)
     _moved_to: JobStatus | None = None
     _ended_revision: int | None = None
+    _tells: Fields = field(default_factory=dict)
 
     def _stream(self, flow: str, stage: StageName, lane: Any) -> str:
         return str(StreamName(stage, self.routes.policy(flow, stage).pool, lane))
@@ -186,6 +187,9 @@ class Partition:
             job.move_to(move, status)
             job.finished_at = self.now
         job.error = reason or job.error
+        self._tells = {"missing": job.missing} if job.missing else {}
+        if status is not JobStatus.SUCCEEDED and job.error:
+            self._tells["error"] = job.error
         if is_told and job.until_stage in {None, "notify"}:
             data = f'{{"v":1,"revision":{revision},"status":"{status}"}}'
             self._open(job, "notify", job.flow, lane, traceparent, data)
@@ -235,11 +239,12 @@ class Partition:
             event["emitted"] = self._opened
         if self._moved_to is not None:
             event["status"] = self._moved_to
+        event.update(self._tells)
         self.events.append(event)
         self._reset()
 
     def _reset(self) -> None:
-        self._opened, self._moved_to, self._ended_revision = [], None, None
+        self._opened, self._moved_to, self._ended_revision, self._tells = [], None, None, {}
 
 
 def told(job: Job) -> Fields:

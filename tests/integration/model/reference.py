@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from schemas.names import StageName
+from schemas.names import WORK_STAGES, StageName
 from streams.codec import Delivery
 from streams.log import NewJob
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, PutBack
@@ -184,7 +184,11 @@ class Reference(Partition):
         is_over = self._is_over(job, task.stage)
         task.move("complete", T.DROPPED if is_over else T.DONE)
         if not is_over:
-            job.missing += c.missing
+            if task.stage == "compile":
+                job.missing += c.missing - job.compile_missing
+                job.compile_missing = c.missing
+            else:
+                job.missing += c.missing
             self._admit(job, task.stage, e.name.lane)
             self._emit(job, c.emissions, e, traceparent)
             if task.stage == "compile":
@@ -230,7 +234,8 @@ class Reference(Partition):
             return found
         job, task = found
         self._take_out(str(e.name), e.entry_id)
-        self._begin(job, e.started_ms)
+        if not p.is_held:
+            self._begin(job, e.started_ms)
         job.mark_stopped(task, self.now)
         is_over = self._is_over(job, task.stage)
         due_at = self.now + p.delay_ms
@@ -238,11 +243,12 @@ class Reference(Partition):
             task.move(move, T.DROPPED)
         else:
             task.move(move, T.DELAYED)
-            self._wait(job, task, str(e.name), due_at, e.attempt + (move == "retry"))
+            held = {"held": 1} if p.is_held else {}
+            self._wait(job, task, str(e.name), due_at, e.attempt + (move == "retry"), **held)
         self._happened(
             "dropped" if is_over else {"retry": "retried", "snooze": "snoozed"}[move], job, task=task.number,
-            stage=task.stage, attempt=e.attempt, delivery=e.delivery, worker=consumer, started_at=e.started_ms,
-            reason=p.reason, due_at=due_at,
+            stage=task.stage, attempt=e.attempt, delivery=e.delivery, worker=consumer,
+            started_at="" if p.is_held else e.started_ms, reason=p.reason, due_at=due_at,
         )  # fmt: skip
         return Code.DROPPED if is_over else Code.OK
 
@@ -286,6 +292,7 @@ class Reference(Partition):
             task.move("dead_letter", T.DROPPED)
             self._happened("dropped", job, task=task.number, stage=task.stage, worker=consumer)
             return Code.DROPPED
+        letter.fields |= {"tenant": job.fixed["tenant"], "redriven": str(task.redriven)}
         task.move("dead_letter", T.DEAD)
         task.letter = letter
         self.dlq.append(letter)
@@ -382,11 +389,34 @@ class Reference(Partition):
 
     # -- operators and timers -----------------------------------------------------------------------------------
 
-    def redrive(self, letters: Sequence[tuple[str, str]]) -> list[Code]:
-        """Put dead letters (entry id, overlay) back to work."""
-        return [self._redrive(entry_id, overlay) for entry_id, overlay in letters]
+    def drop(self, entry_ids: Sequence[str], reason: str) -> list[Code]:
+        """Give dead letters up."""
+        return [self._drop(entry_id, reason) for entry_id in entry_ids]
 
-    def _redrive(self, entry_id: str, overlay: str) -> Code:
+    def _drop(self, entry_id: str, reason: str) -> Code:
+        letter = next((known for known in self.dlq if known.entry_id == entry_id), None)
+        if letter is None:
+            return Code.NOT_FOUND
+        self.dlq.remove(letter)
+        row = letter.fields
+        job = self.jobs.get(row["job"])
+        task = job.tasks.get(int(row["task"])) if job is not None and row["task"].isdigit() else None
+        extra = {"task": row["task"], "stage": row["stage"], "reason": reason, "dlq": letter}
+        if job is None or task is None or task.letter is not letter:
+            nobody = {"job": row["job"], "flow": row["flow"], "tenant": "", "revision": ""}
+            self.events.append({"type": "dropped", **nobody, **extra})
+            return Code.OK
+        task.letter = None
+        task.move("drop", T.DROPPED)
+        job.missing += task.stage in WORK_STAGES
+        self._happened("dropped", job, **extra)
+        return Code.OK
+
+    def redrive(self, letters: Sequence[tuple[str, str]], most: int = 0) -> list[Code]:
+        """Put dead letters (entry id, overlay) back to work; those redriven `most` times (unless 0) stay."""
+        return [self._redrive(entry_id, overlay, most) for entry_id, overlay in letters]
+
+    def _redrive(self, entry_id: str, overlay: str, most: int) -> Code:  # noqa: PLR0911 - one return a refusal
         letter = next((known for known in self.dlq if known.entry_id == entry_id), None)
         if letter is None:
             return Code.NOT_FOUND
@@ -402,6 +432,9 @@ class Reference(Partition):
         is_busy = job.work > 0 or job.open("compile") > 0
         if is_busy and job.is_closed:
             return Code.CLOSED
+        if 0 < most <= task.redriven:
+            return Code.QUARANTINED
+        task.redriven += 1
         self.dlq.remove(letter)
         task.letter = None
         if task.stage != "notify":

@@ -39,8 +39,8 @@ class Walk:
         self.actions: dict[Callable[[], object], int] = {
             self.submit: 5, self.read: 16, self.start: 18, self.complete: 26, self.emit: 5, self.retry: 5,
             self.snooze: 3, self.dead_letter: 10, self.heartbeat: 5, self.release: 3, self.reclaim: 6,
-            self.redrive: 8, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2, self.pass_time: 6,
-            self.put: 2, self.reject: 1, self.lose_record: 0,
+            self.redrive: 8, self.drop: 2, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2,
+            self.pass_time: 6, self.put: 2, self.reject: 1, self.lose_record: 0,
         }  # fmt: skip
 
     def run(self, steps: int) -> None:
@@ -219,7 +219,8 @@ class Walk:
     def put_back(self, move: str, *, started: bool) -> None:
         worker = self.worker()
         picked = [e for e in self.held(worker, started=started) if self.is_known(e)]
-        batch = [PutBack(e, self.random.choice((0, 10, 100)), "why") for e in picked]
+        held = move == "snooze" and self.chance(0.4)
+        batch = [PutBack(e, self.random.choice((0, 10, 100)), "why", is_held=held) for e in picked]
         self.twice(lambda: self.world.put_back(worker, move, *batch))
 
     def dead_letter(self) -> None:
@@ -282,7 +283,15 @@ class Walk:
         if self.chance(0.1):
             letters.append("1-1")
         batch = [(entry_id, self.random.choice(("", '{"v":1,"edited":1}'))) for entry_id in letters]
-        self.twice(lambda: self.world.redrive(*batch))
+        most = self.random.choice((0, 0, 2))
+        self.twice(lambda: self.world.redrive(*batch, most=most))
+
+    def drop(self) -> None:
+        """A dead letter that nobody wants, and now and then one that is not there."""
+        letters = [letter.entry_id for letter in self.random.sample(self.model.dlq, min(len(self.model.dlq), 1))]
+        if self.chance(0.2):
+            letters.append("1-1")
+        self.twice(lambda: self.world.drop(*letters))
 
     def cancel(self) -> None:
         """Cancel as the log does, or with claims that may be wrong."""

@@ -163,7 +163,7 @@ class World:
                 taken.append(deliver(self.keys, held.stream, entry_id, fields, count))
         return taken
 
-    def redrive(self, *letters: tuple[str, str]) -> list[Code]:
+    def redrive(self, *letters: tuple[str, str], most: int = 0) -> list[Code]:
         """Put dead letters (entry id, overlay) back to work, as a batch."""
         table, args = KeyTable(self.keys), []
         for entry_id, overlay in letters:
@@ -176,8 +176,19 @@ class World:
             args += [
                 entry_id, table.of(stream), table.of(self.keys.job(row["job"])), row["job"], row["task"], stage, overlay
             ]  # fmt: skip
-        codes = self._run("redrive", table, [len(letters), *args])
-        return self._agree(codes, self.model.redrive(letters))
+        codes = self._run("redrive", table, [most, len(letters), *args])
+        return self._agree(codes, self.model.redrive(letters, most))
+
+    def drop(self, *entry_ids: str) -> list[Code]:
+        """Give dead letters up, as a batch."""
+        table, args = KeyTable(self.keys), []
+        for entry_id in entry_ids:
+            rows = [known.fields for known in self.model.dlq if known.entry_id == entry_id]
+            row = rows[0] if rows else {"job": "", "task": "", "stage": ""}
+            key = table.of(self.keys.job(row["job"])) if row["job"] else 0
+            args += [entry_id, key, row["job"], row["task"], row["stage"]]
+        codes = self._run("drop", table, [TTL_S, "enough", len(entry_ids), *args])
+        return self._agree(codes, self.model.drop(entry_ids, "enough"))
 
     def retry_job(self, job: Job) -> None:
         """All dead letters of a job, as `Log.retry` sends them."""
@@ -185,12 +196,15 @@ class World:
         assert dead
         letters = [(task.letter.entry_id, "") for task in dead if task.letter]
         try:
-            count = drive(self.log.retry(job.job_id))
+            why, count = Code.OK, drive(self.log.retry(job.job_id))
         except Refused as refused:
             count = 0
-            _same("why nothing is retried", refused.code, Code.CLOSED)
-        codes = [self.model.redrive([letter])[0] for letter in letters]
+            why = Code(refused.code)
+        most = self.log.max_redrives
+        codes = [self.model.redrive([letter], most)[0] for letter in letters]
         assert count == codes.count(Code.OK)
+        if not count and set(codes) <= {Code.CLOSED, Code.QUARANTINED}:
+            _same("why nothing is retried", why, Code.CLOSED if set(codes) == {Code.CLOSED} else Code.QUARANTINED)
         self.check()
 
     def cancel(self, job: Job, status: JobStatus = JobStatus.CANCELLED, *, kill: bool = False) -> Code:
