@@ -18,7 +18,7 @@ FRAGMENTS: Final = (
 
 MOVES: Final = (
     "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "heartbeat",
-    "release", "reclaim", "cancel", "promote", "expire", "trim", "reject",
+    "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay",
 )  # fmt: skip
 
 

@@ -107,6 +107,11 @@ class WorkerContext:
     store = property(lambda self: self.bench.resources.store)
 
     @property
+    def collects(self) -> int:
+        """How many contributions this delivery has collected so far."""
+        return self._collected
+
+    @property
     def checkpointed(self) -> Any:
         """What the last `checkpoint` of this task kept."""
         return orjson.loads(self.one.entry.checkpoint) if self.one.entry.checkpoint else None
