@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from streams.objects import BlobCorrupt, BlobTooLarge, Stored, checked_digest, checked_tenant, sha256_of, verify
+from streams.objects import BlobCorrupt, BlobNotFound, BlobTooLarge, Stored, checked_digest, checked_tenant, sha256_of, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,6 +61,26 @@ class Chunks:
         """Chunks under a folder of keys, in no order."""
         async for stored in self._objects.list(_chunk_path(folder) if folder else "system"):
             yield Stored(stored.key.removeprefix("system/"), stored.size_bytes, stored.modified_at)
+
+    async def folders_raw(self, folder: str) -> list[str]:
+        """The names of the folders of keys right under one, sorted."""
+        return await self._objects.folders(_chunk_path(folder))
+
+    async def keep_claim(self, sha256: str, *, tenant: str) -> bool:
+        """Make a claim check young, as putting it again would; False when there is none."""
+        path = _claim_path(sha256, tenant)
+        if await self._objects.is_fresh(path):
+            return True
+        try:
+            body = await self._objects.get(path, f"claim check {sha256}")
+        except BlobNotFound:
+            return False
+        await self._objects.put(path, body)
+        return True
+
+    async def claim_tenants(self) -> list[str]:
+        """The tenants that have claim checks."""
+        return await self._objects.folders("claims")
 
     async def put_claim(self, payload: bytes, *, tenant: str) -> str:
         """Keep a payload zstd-compressed and return its digest, which takes its place in the entry.

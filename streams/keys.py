@@ -98,6 +98,8 @@ class PartitionKeys:
         self.timers = f"{self.prefix}timers"
         self.waiting = f"{self.prefix}waiting"
         self.dlq = f"{self.prefix}dlq"
+        self.archiver = f"{self.prefix}archiver"
+        """Who writes the archive of this partition."""
         self.mark = f"{self.prefix}mark"
         """Written behind a submission that replicas are to acknowledge."""
         self.fixed = (self.lifecycle, self.timers, self.waiting, self.dlq)

@@ -176,12 +176,21 @@ class Objects:
         except FileNotFoundError:
             return
 
+    async def folders(self, folder: str) -> list[str]:
+        """The names of the folders right under one, sorted."""
+        return await self.run(_folders, self._store, folder)
+
     async def list(self, folder: str) -> AsyncIterator[Stored]:
         """Objects under a folder, in no order."""
         pages = iter(obstore.list(self._store, folder, chunk_size=1_000))
         while page := await self.run(next, pages, ()):
             for meta in page:
                 yield Stored(meta["path"], meta["size"], meta["last_modified"])
+
+
+def _folders(store: LocalStore | MemoryStore | S3Store, folder: str) -> list[str]:
+    found = obstore.list_with_delimiter(store, folder)["common_prefixes"]
+    return sorted(str(prefix).rstrip("/").rpartition("/")[2] for prefix in found)
 
 
 def open_objects(url_or_path: str) -> Objects:

@@ -129,12 +129,10 @@ async def _call(
 
     # Named in this order, whatever repeats: the script knows the first of them by their places.
     table.keys += [
-        keys.job(job.job_id), keys.idempotency(job.job_id),
-        keys.stream("compile", log.routes.policy(job.flow, "compile").pool, lane),
-        keys.stream("notify", log.routes.policy(job.flow, "notify").pool, lane), keys.once(job.job_id),
+        keys.job(job.job_id), keys.idempotency(job.job_id), keys.once(job.job_id)
     ]  # fmt: skip
     args: list[Any] = [
-        IDEMPOTENCY_WINDOW_S, log.record_ttl_s, job.job_id, job.digest, job.flow, job.traceparent, before,
+        IDEMPOTENCY_WINDOW_S, job.job_id, job.digest, job.flow, job.traceparent, before,
         int(is_last), job.next_task,
     ]  # fmt: skip
     fields = _fields(job) if not before else []

@@ -1,34 +1,31 @@
 #!lua
 -- replay: open a job with tasks that another one had, under their old numbers; in several calls when they are many. Refused by the server when out of memory.
--- KEYS   1 lifecycle  2 timers  3 waiting  4 dlq  5 job record  6 idempotency key  7 compile stream  8 notify stream
---        9 once set  10.. streams, parked lists
--- ARGV   window s, record ttl s, job, body digest, flow, traceparent, tasks that earlier calls opened,
+-- KEYS   1 lifecycle  2 timers  3 waiting  4 dlq  5 job record  6 idempotency key  7 once set  8.. streams, parked lists
+-- ARGV   window s, job, body digest, flow, traceparent, tasks that earlier calls opened,
 --        last call (1 or 0), number of the first task that is new, field count, record fields (name, value), once count, once keys,
---        task count; per task: task, stage, stream key, parked key, window, data
+--        task count (the last call has some); per task: task, stage, stream key, parked key, window, data
 -- RETURN 0 opened | 1 the job is over, tasks dropped | 2 these tasks were opened before
 --        | -4 no such job (any more) | -6 accepted before with another body
-local window_s, record_ttl_s, job_id, digest, flow, traceparent, before, is_last, next_task = args(9)
+local window_s, job_id, digest, flow, traceparent, before, is_last, next_task = args(8)
 local fields, key, identity = {}, KEYS[5], KEYS[6]
 for f = 1, num_arg() * 2 do fields[f] = arg() end
 local once = {}
 for i = 1, num_arg() do once[i] = arg() end
-local now = now_ms()
-local known = redis.call('GET', identity)
-if not known and redis.call('EXISTS', key) == 1 then known = redis.call('HGET', key, 'digest') end
+local known = redis.call('GET', identity) or redis.call('HGET', key, 'digest')
 if known and known ~= digest then return CONFLICT end
 local is_new = not known and before == '0'
 if is_new then
   redis.call('SET', identity, digest, 'EX', window_s)
   redis.call('HSET', key, 'status', 'queued', 'revision', 1, 'next', next_task, 'work', 0, 'tail', 0, 'opening', 0,
-    'created_at', now, unpack(fields))
+    'created_at', now_ms(), unpack(fields))
 end
 local job = load_job(key, job_id, {'opening'})
 if not job then return UNKNOWN_JOB end
 if job.f.opening ~= before then return DUPLICATE end
 if is_closed(job) then return DROPPED end
 if once[1] then
-  redis.call('SADD', KEYS[9], unpack(once))
-  redis.call('EXPIRE', KEYS[9], 2592000)
+  redis.call('SADD', KEYS[7], unpack(once))
+  redis.call('EXPIRE', KEYS[7], 2592000)
 end
 
 local count, following = num_arg(), job.f.next
@@ -41,15 +38,9 @@ end
 set(job, 'next', following)
 set(job, 'opening', before + count)
 if is_new then move_to(job, 'queued') end
-if is_last == '1' then
-  unset(job, 'opening')
-  -- What earlier calls opened may have closed by now, and waited for this to be told.
-  if tonumber(job.f.tail) == 0 then
-    join_work(job, {stage = 'compile', stream = KEYS[7]}, {stage = 'notify', stream = KEYS[8]}, traceparent, now)
-  end
-end
+-- What earlier calls opened may have closed by now; with these tasks the join comes after all.
+if is_last == '1' then unset(job, 'opening') end
 save(job)
-let_expire(job, record_ttl_s)
 local extra = {'traceparent', traceparent}
 if is_new then tell(extra, fields) end
 happened(is_new and 'submitted' or 'emitted', job, extra)

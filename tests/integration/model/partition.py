@@ -201,11 +201,9 @@ class Partition:
         self._open(job, "compile", job.flow, lane, traceparent, f'{{"v":1,"revision":{job.revision}}}')
 
     def _join_work(self, move: str, job: Job, e: Delivery, traceparent: str) -> None:
-        self._join(move, job, e.name.lane, traceparent)
-
-    def _join(self, move: str, job: Job, lane: Any, traceparent: str) -> None:
         if job.work or job.is_ended or job.opening is not None:
             return
+        lane = e.name.lane
         if not job.reused and not any(job.count(stage, T.DONE) for stage in WORK_STAGES):
             self._end(move, job, JobStatus.FAILED, job.error or "nothing was done", job.revision, lane, traceparent)
         elif job.until_stage in WORK_STAGES:

@@ -106,8 +106,6 @@ class Reference(Partition):
         job.opening = None if is_last else before + len(tasks)
         if is_new:
             self._moved_to = JobStatus.QUEUED
-        if is_last and not job.tail:
-            self._join("replay", job, new.lane, new.traceparent)
         more = told(job) if is_new else {}
         self._happened("submitted" if is_new else "emitted", job, traceparent=new.traceparent, **more)
         return Code.OK
