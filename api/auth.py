@@ -107,6 +107,7 @@ def allow(*scopes: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
 
 Reader = Annotated[Caller, Depends(allow("read"))]
 Submitter = Annotated[Caller, Depends(allow("submit"))]
+Operator = Annotated[Caller, Depends(allow("operate"))]
 Ender = Annotated[Caller, Depends(allow("submit", "operate"))]
 
 

@@ -122,4 +122,6 @@ class JobView(BaseModel):
     expires_at: Instant = None
     then: str | None = None
     parent: str | None = None
+    origin: str | None = None
+    replay: str | None = None
     links: dict[str, str] = Field(default_factory=dict)

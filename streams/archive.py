@@ -82,9 +82,7 @@ async def read(
     for together in overlapping(keys):
         found: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
         for key in together:
-            body = zstandard.ZstdDecompressor().decompress(
-                await chunks.get_raw(key), max_output_size=MAX_CHUNK_BYTES
-            )
+            body = zstandard.ZstdDecompressor().decompress(await chunks.get_raw(key), max_output_size=MAX_CHUNK_BYTES)
             for line in body.splitlines():
                 if wanted is not None and not _may_be_of(line, wanted):
                     continue

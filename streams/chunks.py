@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from streams.objects import BlobCorrupt, BlobNotFound, BlobTooLarge, Stored, checked_digest, checked_tenant, sha256_of, verify
+from streams.objects import (
+    BlobCorrupt,
+    BlobNotFound,
+    BlobTooLarge,
+    Stored,
+    checked_digest,
+    checked_tenant,
+    sha256_of,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

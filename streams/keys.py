@@ -151,6 +151,10 @@ class Keys:
         self.events = f"{namespace}:events"
         self.outcomes = f"{namespace}:outcomes"
         self.api_keys = f"{namespace}:apikeys"
+        self.replays = f"{namespace}:replays"
+        """Ids of replays by when they were asked for."""
+        self.open_replays = f"{namespace}:replays:open"
+        """Ids of those that are not over."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
@@ -172,6 +176,14 @@ class Keys:
             ValueError: It is not a job id.
         """
         return self.partition(partition_of(job_id))
+
+    def replay(self, replay_id: str) -> str:
+        """A replay's live record."""
+        return f"{self.namespace}:replays:{replay_id}"
+
+    def replay_runner(self, replay_id: str) -> str:
+        """Who carries a replay out."""
+        return f"{self.namespace}:replays:{replay_id}:runner"
 
     def worker(self, consumer: str) -> str:
         """A worker's presence record."""

@@ -176,7 +176,12 @@ class Moves:
             is_touched = c.is_touched or e.delivery > 1 or e.checkpoint or e.crashes
             # The common case says little: what an entry needs beyond it follows only then.
             is_plain = not (
-                is_wide or is_touched or c.missing or c.collected or e.attempt > 1 or any(o.once or o.budget for o in emissions)
+                is_wide
+                or is_touched
+                or c.missing
+                or c.collected
+                or e.attempt > 1
+                or any(o.once or o.budget for o in emissions)
             )
             args += (
                 route, of(keys.job(job)), e.entry_id, e.task, e.started_ms, c.traceparent or e.traceparent,

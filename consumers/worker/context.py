@@ -195,9 +195,14 @@ class WorkerContext:
             yield model.model_validate(payload)
 
     async def failures(self) -> list[Failure]:
-        """The job's dead letters."""
+        """The job's dead letters, and those that a replay took over from its origin."""
         record = await self.bench.log.job(self.job_id)
-        found = []
+        found: list[Failure] = []
+        if record is not None and record.origin and self.bench.resources.has_store:
+            found += [
+                Failure(old.task, old.stage, old.reason, old.error, old.data.encode())
+                for old in await self.store.inherited.failures(self.job_id, tenant=self.tenant)
+            ]
         for task, place in sorted((record.tasks if record else {}).items()):
             if place.kind == "dead":
                 letter = await self.bench.log.dead_letter(f"{self.one.entry.keys.partition}-{place.entry_id}")

@@ -21,7 +21,7 @@ from streams.archiver import Archiver, raw_ranges
 from streams.blobs import Blobs
 from streams.connect import connect
 from streams.errors import PermanentError
-from streams.groups import Entries, GroupReader
+from streams.groups import Entries
 from streams.keys import Keys, PartitionKeys
 from tests.support.chaos_local import Here, Note, flow_of, handing_on, here
 from tests.support.servers import running_postgres
@@ -57,7 +57,7 @@ async def entries_of(client: Any, keys: PartitionKeys) -> Entries:
     return [(entry_id.decode(), {k.decode(): v.decode() for k, v in raw.items()}) for entry_id, raw in rows]
 
 
-async def archived(blobs: Blobs, namespace: str, **between: int) -> Entries:
+async def archived(blobs: Blobs, namespace: str, **between: Any) -> Entries:
     async with aclosing(archive.read(blobs.chunks, namespace, 0, **between)) as rows:  # type: ignore[type-var]
         return [row async for row in rows]
 

@@ -136,7 +136,9 @@ class Partition:
             if self._is_wanted(job, out):
                 window = self.routes.policy(e.flow, out.stage).window
                 self._open(job, out.stage, e.flow, e.name.lane, traceparent, out.data.decode(), window)
-                self._opened[-1] |= {name: value for name, value in (("once", out.once), ("budget", out.budget)) if value}
+                self._opened[-1] |= {
+                    name: value for name, value in (("once", out.once), ("budget", out.budget)) if value
+                }
 
     @staticmethod
     def _is_wanted(job: Job, out: Emission) -> bool:

@@ -5,13 +5,16 @@ They assert little: after every step the world compares the server with the mode
 
 from __future__ import annotations
 
+from schemas.names import StageName
 from streams.moves import Completion, Emission
 from streams.scripts import Code
 from streams.states import JobStatus
 from tests.integration.model.staging import A, bury, done, letters_of, out, scenario, take
 from tests.integration.model.world import World, new_job, replayed
 
-FIVE = tuple((number, "extract") for number in (4, 6, 7, 9, 12))
+EXTRACT: StageName = "extract"
+FIVE = tuple((number, EXTRACT) for number in (4, 6, 7, 9, 12))
+TAIL: tuple[tuple[StageName, int], ...] = (("compile", 0), ("notify", 0), ("compile", 2), ("notify", 2))
 
 
 def finish(world: World) -> None:
@@ -101,7 +104,7 @@ def what_upstream_emitted_once_is_not_emitted_again_and_budgets_go_on(world: Wor
 
 @scenario
 def a_replay_from_compile_or_notify_opens_that_alone(world: World) -> None:
-    for stage, missing in (("compile", 0), ("notify", 0), ("compile", 2), ("notify", 2)):
+    for stage, missing in TAIL:
         job = replayed(f"{stage}{missing}", (8, stage), missing=missing, reused=3)
         world.replay(job)
         finish(world)
