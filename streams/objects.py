@@ -161,6 +161,21 @@ class Objects:
         except FileNotFoundError:
             return None
 
+    async def modified_at(self, path: str) -> datetime | None:
+        """When it was put last, None when absent."""
+        try:
+            found: datetime = (await self.run(obstore.head, self._store, path))["last_modified"]
+        except FileNotFoundError:
+            return None
+        return found
+
+    async def move(self, path: str, to: str) -> None:
+        """Give an object another name; absent is fine."""
+        try:
+            await self.run(obstore.rename, self._store, path, to)
+        except FileNotFoundError:
+            return
+
     async def is_fresh(self, path: str) -> bool:
         """Whether it is there and younger than `REFRESH_AFTER`."""
         try:

@@ -13,7 +13,7 @@ from consumers.store import upgrade
 from consumers.worker.follow import HistoryFollower
 from schemas.names import STAGES
 from tests.support.flow_place import TENANT, Place, place
-from tests.support.replay_place import archive_and_trim, asked, new_id, planned, replayed
+from tests.support.replay_place import archive_and_trim, asked, new_id, replayed
 from tests.support.tree_flow import flow as tree
 
 
