@@ -152,7 +152,7 @@ class Recorded:
         Raises:
             NotRecorded: What is kept does not suffice, or there is nothing to run.
         """
-        self._check()
+        self.check()
         if self.until_stage and ORDER[start] > ORDER[self.until_stage]:
             text = f"job {self.job_id} was to end after {self.until_stage}, so nothing of it runs from {start} on"
             raise NotRecorded(text, reason="nothing_to_do")
@@ -198,7 +198,12 @@ class Recorded:
             counts[stage] += ORDER[starts_at] <= ORDER[stage] <= ORDER[last]
         return {stage: counts[stage] for stage in STAGES if counts[stage]}
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See that it was recorded from its beginning to its end, and is no replay itself.
+
+        Raises:
+            NotRecorded: It was not.
+        """
         if not self.is_born or not self.tasks:
             text = (
                 f"job {self.job_id} is neither in lifecycle nor in the archive from its beginning: it is older than "

@@ -1,9 +1,9 @@
 """Letting go of what nothing refers to: claim checks by mark and sweep, the archive by age.
 
 A claim check is removed when it is older than the grace and neither lifecycle, nor the archive, nor anything that is
-open or dead refers to it. Payloads put while a sweep runs are young: putting the same bytes again makes them so. What is
-removed lies aside for a day, and reading it brings it back, so that even a payload that is put in the very moment of
-its removal is not lost.
+open or dead refers to it. Payloads put while a sweep runs are young: putting the same bytes again makes them so. What
+is removed lies aside for a day, and reading it brings it back, so that even a payload that is put in the very moment
+of its removal is not lost.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from streams.keys import StreamName
 if TYPE_CHECKING:
     from streams.chunks import Chunks
     from streams.keys import Keys
+    from streams.objects import Stored
 
 GRACE_S: Final = 86_400.0
 """What is younger is not looked at. More than a sweep takes, and more than an unfinished submission is old."""
@@ -113,8 +114,8 @@ async def sweep_claims(
     others = [name for name in await archive.namespaces(chunks) if name != keys.namespace]
     if others:
         found.refused = (
-            f"this artifact store also keeps the archive of {', '.join(others[:5])}, whose open work is not known here; "
-            "give every namespace a store or a prefix of its own (MILLRACE_ARTIFACTS_URL)"
+            f"this artifact store also keeps the archive of {', '.join(others[:5])}, whose open work is not known "
+            "here; give every namespace a store or a prefix of its own (MILLRACE_ARTIFACTS_URL)"
         )
     # Listed before it is marked: what is put from now on is young, whatever refers to it.
     listed = [
@@ -132,13 +133,7 @@ async def sweep_claims(
         elif (began - one.modified_at).total_seconds() < grace_s:
             found.young += 1
         elif not found.refused:
-            if not dry_run and not await chunks.drop_claim(one.key, tenant=tenant, older_than=one.modified_at):
-                found.young += 1  # put again meanwhile
-                continue
-            found.removed += 1
-            found.removed_bytes += one.size_bytes
-            if len(found.removed_samples) < SAMPLES:
-                found.removed_samples.append(one.key)
+            await _remove(chunks, found, tenant, one)
     known = {one.key for _, one in listed}
     for sha in sorted(live & again - known)[:SAMPLES]:
         if not await chunks.has_claim(sha):
@@ -146,6 +141,16 @@ async def sweep_claims(
     if not dry_run:
         found.emptied = await chunks.empty_dropped(before=began - timedelta(seconds=grace_s))
     return found
+
+
+async def _remove(chunks: Chunks, found: Swept, tenant: str, one: Stored) -> None:
+    if not found.dry_run and not await chunks.drop_claim(one.key, tenant=tenant, older_than=one.modified_at):
+        found.young += 1  # put again meanwhile
+        return
+    found.removed += 1
+    found.removed_bytes += one.size_bytes
+    if len(found.removed_samples) < SAMPLES:
+        found.removed_samples.append(one.key)
 
 
 async def _archived(chunks: Chunks) -> AsyncIterator[str]:

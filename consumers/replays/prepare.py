@@ -63,6 +63,7 @@ def prepare(recorded: Recorded, request: ReplayRequest, flows: Flows, *, replay_
     Raises:
         NotRecorded: It cannot be, and why.
     """
+    recorded.check()
     try:
         flow = flows.get(recorded.flow)
     except UnknownFlow as error:

@@ -81,6 +81,7 @@ class Jobs:
         tenant: str,
         flow: str | None = None,
         status: str | None = None,
+        replay: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Job]:
@@ -90,6 +91,7 @@ class Jobs:
             tenant: Whose.
             flow: Only of this flow.
             status: Only with this status.
+            replay: Only those that this replay submitted.
             cursor: `next` of the page before.
             limit: Most items, 1 to 1,000.
 
@@ -101,6 +103,8 @@ class Jobs:
             query = query.where(Job.flow == flow)
         if status is not None:
             query = query.where(Job.status == status)
+        if replay is not None:
+            query = query.where(Job.replay == replay)
         if cursor is not None:
             after = read_cursor(cursor, datetime, str)
             query = query.where(tuple_(Job.created_at, Job.job_id) < tuple_(*after))
