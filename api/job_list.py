@@ -46,7 +46,14 @@ class _Place:
 
 
 async def page_of_jobs(
-    services: Services, tenant: str, *, flow: str | None, status: str | None, cursor: str | None, limit: int
+    services: Services,
+    tenant: str,
+    *,
+    flow: str | None,
+    status: str | None,
+    cursor: str | None,
+    limit: int,
+    replay: str | None = None,
 ) -> Page[JobView]:
     """Jobs of a tenant, newest first.
 
@@ -62,9 +69,11 @@ async def page_of_jobs(
         before = at, job_id
     past, places = None, {}
     if services.database is not None:
-        past = await services.database.jobs.page(tenant=tenant, flow=flow, status=status, cursor=cursor, limit=limit)
+        past = await services.database.jobs.page(
+            tenant=tenant, flow=flow, status=status, replay=replay, cursor=cursor, limit=limit
+        )
         places = {job.job_id: _Place(job.created_at, job.job_id, job) for job in past.items}
-    for place in await _not_in_history(services, tenant, flow, before):
+    for place in await _not_in_history(services, tenant, flow, replay, before):
         places.setdefault(place.job_id, place)
     ordered = sorted(places.values(), key=lambda place: place.key, reverse=True)
     shown = ordered[:limit]
@@ -90,7 +99,7 @@ async def _views(services: Services, places: Sequence[_Place]) -> list[JobView]:
 
 
 async def _not_in_history(
-    services: Services, tenant: str, flow: str | None, before: tuple[datetime, str] | None
+    services: Services, tenant: str, flow: str | None, replay: str | None, before: tuple[datetime, str] | None
 ) -> list[_Place]:
     found: list[_Place] = []
     for keys in services.keys.all_partitions:
@@ -100,7 +109,8 @@ async def _not_in_history(
             rows = await services.client.xrevrange(keys.lifecycle, newest, oldest, count=PAGE)
             for entry_id, raw in rows:
                 born = raw.get(b"type") in {b"submitted", b"adopted"} and raw.get(b"tenant") == tenant.encode()
-                if born and flow in {None, raw[b"flow"].decode()}:
+                told = None if replay is None else raw.get(b"replay", b"").decode()
+                if born and flow in {None, raw[b"flow"].decode()} and told == replay:
                     at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1_000, UTC)
                     place = _Place(at, raw[b"job"].decode(), None)
                     if before is None or place.key < before:

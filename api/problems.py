@@ -69,6 +69,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "quarantined": Kind(
         409, "The dead letter is in quarantine", "It was redriven too often: send `force` if that is meant."
     ),
+    "replay-is-over": Kind(409, "The replay is over", "Ask for another one."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),

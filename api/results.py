@@ -44,7 +44,7 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
     return {
         "job_id": found.job_id, "flow": view.flow, "status": view.status,
         "revision": row.revision if row is not None else view.revision, "result": payload,
-        "missing": missing_of(payload, letters), "dead_letters": letters,
+        "missing": missing_of(payload, letters), "dead_letters": letters, "origin": view.origin,
         "created_at": row.created_at if row is not None else None,
         "expires_at": row.expires_at if row is not None else None,
     }  # fmt: skip

@@ -34,6 +34,7 @@ from consumers.resources import SharedResources
 from consumers.supervisor import DRAINED, Role, Supervisor
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
+from consumers.worker.replaying import Replayer
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.names import POOLS, STAGES, StageName
 from streams import telemetry
@@ -112,7 +113,7 @@ def worker_options(workers: Workers, process: str, *, has_store: bool) -> Worker
     """What one worker process runs: its stages, and beside them what every worker may do."""
     follows: list[Callable[[Worker], Service]] = [Ingest, ArchiveFollower, Retention]
     if has_store:
-        follows.append(HistoryFollower)
+        follows += [HistoryFollower, Replayer]
     return WorkerOptions(
         name=workers.consumer(process),
         pools=workers.pools,

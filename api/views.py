@@ -25,8 +25,8 @@ OLD_STATUS: Final[Mapping[str, str]] = {
 """Status -> what clients of task queues call it; a running job that tells its progress is ``PROGRESS``."""
 
 
-def links_of(job_id: str) -> dict[str, str]:
-    """Where a job and what belongs to it is found."""
+def links_of(job_id: str, *, origin: str | None = None, replay: str | None = None) -> dict[str, str]:
+    """Where a job and what belongs to it is found; of a replayed one also its origin and its replay."""
     job = f"{API}/jobs/{job_id}"
     parts = ("result", "artifacts", "logs", "trace", "events", "cancel", "retry")
     return {
@@ -34,6 +34,8 @@ def links_of(job_id: str) -> dict[str, str]:
         **{part: f"{job}/{part}" for part in parts},
         "websocket": f"/ws/jobs/{job_id}",
         "page": f"/jobs/{job_id}",
+        **({"origin": f"{API}/jobs/{origin}"} if origin else {}),
+        **({"replay": f"{API}/replays/{replay}"} if replay else {}),
     }
 
 
@@ -62,7 +64,9 @@ def live_view(record: JobRecord, past: Job | None = None) -> JobView:
         then=_follow_up(record),
         then_error=fields.get("then_error"),
         parent=fields.get("parent") or (past.parent if past is not None else None),
-        links=links_of(record.job_id),
+        origin=fields.get("origin"),
+        replay=fields.get("replay"),
+        links=links_of(record.job_id, origin=fields.get("origin"), replay=fields.get("replay")),
     )
 
 
@@ -74,7 +78,8 @@ def past_view(job: Job) -> JobView:
         job_id=job.job_id, flow=job.flow, status=status, revision=job.revision, priority=job.lane or "normal",
         progress=Progress(percent=done, step=""), stages={}, attempts=job.attempts, missing=job.missing or 0,
         error=job.error, trace_id=job.trace_id or "", created_at=job.created_at, started_at=job.started_at,
-        finished_at=job.finished_at, parent=job.parent, links=links_of(job.job_id),
+        finished_at=job.finished_at, parent=job.parent, origin=job.origin, replay=job.replay,
+        links=links_of(job.job_id, origin=job.origin, replay=job.replay),
     )  # fmt: skip
 
 

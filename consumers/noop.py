@@ -29,19 +29,19 @@ class Step(Payload):
     fan_out: int = 1
 
 
-@stage(name="crawl", accepts=Step, emits=("classify",))
+@stage(name="crawl", accepts=Step, fetches=False, emits=("classify",))
 async def crawl(step: Step, _: StageContext) -> Outcome:
     """Fan out."""
     return Done(tuple(Emit("classify", Step(n=step.n + i)) for i in range(step.fan_out)))
 
 
-@stage(name="classify", accepts=Step, emits=("download",))
+@stage(name="classify", accepts=Step, fetches=False, emits=("download",))
 async def classify(step: Step, _: StageContext) -> Outcome:
     """Pass on."""
     return Done((Emit("download", Step(n=step.n + 1)),))
 
 
-@stage(name="download", accepts=Step, emits=("extract",))
+@stage(name="download", accepts=Step, fetches=False, emits=("extract",))
 async def download(step: Step, _: StageContext) -> Outcome:
     """Pass on."""
     return Done((Emit("extract", Step(n=step.n + 1)),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
@@ -14,6 +14,9 @@ from streams.policy import StagePolicy
 if TYPE_CHECKING:
     from consumers.context import StageContext
     from consumers.outcome import Outcome
+
+FETCHING: Final = frozenset({"crawl", "classify", "download"})
+"""Stages that ask sites, where a flow does not say otherwise."""
 
 Handler = Callable[[Any, "StageContext"], Awaitable["Outcome"]]
 
@@ -26,6 +29,7 @@ class Stage:
         accepts: Model of its payload; its field `v` is the schema version.
         emits: Stages it may emit to.
         version: Raised when its output changes for the same input; part of the memo key.
+        fetches: Whether it asks sites; a replay uses what it emitted then instead, unless told to fetch again.
     """
 
     name: StageName
@@ -34,6 +38,7 @@ class Stage:
     emits: frozenset[StageName]
     policy: StagePolicy = field(default_factory=StagePolicy)
     version: int = 1
+    fetches: bool = False
 
 
 def stage(
@@ -43,8 +48,17 @@ def stage(
     emits: tuple[StageName, ...] = (),
     policy: StagePolicy | None = None,
     version: int = 1,
+    fetches: bool | None = None,
 ) -> Callable[[Handler], Stage]:
     """Declare a handler as a stage.
+
+    Args:
+        name: Which of the six.
+        accepts: Model of its payload.
+        emits: Stages it may emit to.
+        policy: How it is run.
+        version: See `Stage`.
+        fetches: Whether it asks sites. When not said, crawl, classify and download are taken to.
 
     Raises:
         ValueError: It would emit backwards, or to compile or notify, which the log itself emits.
@@ -58,6 +72,7 @@ def stage(
             raise ValueError(msg)
 
     def declare(handler: Handler) -> Stage:
-        return Stage(name, accepts, handler, frozenset(emits), policy or StagePolicy(), version)
+        asks = name in FETCHING if fetches is None else fetches
+        return Stage(name, accepts, handler, frozenset(emits), policy or StagePolicy(), version, asks)
 
     return declare

@@ -123,4 +123,6 @@ class JobView(BaseModel):
     then: str | None = None
     then_error: str | None = None
     parent: str | None = None
+    origin: str | None = None
+    replay: str | None = None
     links: dict[str, str] = Field(default_factory=dict)

@@ -222,12 +222,20 @@ class Settings(BaseSettings):
     lifecycle_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
     """Size up to which lifecycle streams stay in Redis, all partitions together."""
 
+    archive_max_age_s: Annotated[int, Field(ge=60)] = 90 * DAY_S
+    """Age up to which the artifact store keeps archived lifecycle, from which jobs are replayed; not below
+    `lifecycle_max_age_s`."""
+
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MILLRACE_SMTP_URL is set without MILLRACE_MAIL_FROM: set the sender of the mails")
         if (self.llm_base_url is None) != (self.llm_model is None):
             raise ValueError("MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL go together: set both or neither")
+        if self.archive_max_age_s < self.lifecycle_max_age_s:
+            raise ValueError(
+                "MILLRACE_ARCHIVE_MAX_AGE_S is below MILLRACE_LIFECYCLE_MAX_AGE_S: the archive outlives lifecycle"
+            )
         return self
 
     @property

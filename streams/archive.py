@@ -1,13 +1,19 @@
 """Lifecycle in the artifact store: what replay needs stays when Redis lets it go.
 
-One object a batch, ``archive/<namespace>/<partition>/<first id>_<last id>.jsonl.zst``: one JSON line an entry,
-``{"id": …, "fields": {…}}``. A batch that was archived twice (a crash between writing and acknowledging) repeats
-entries; readers drop repeats by id.
+One object a batch, ``archive/<namespace>/<partition>/<day>/<first id>_<last id>.jsonl.zst``: one JSON line an entry,
+``{"id": …, "fields": {…}}``. A batch is of one day (UTC), so that a range of time lists and reads its own days only.
+A batch that was archived twice (a crash between writing and moving on) repeats entries; readers drop repeats by id.
+
+Beside a batch whose payloads were put aside, ``….claims`` names them (a JSON list of ``[tenant, sha256]``), so that a
+sweep need not unpack the archive. It is written first: a claim check is never archived without being named.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -19,42 +25,141 @@ from streams.groups import Entries
 GROUP: Final = "archive"
 """A required group: nothing it has not written is trimmed."""
 
-LEVEL: Final = 6
+LEVEL: Final = 3
+DAY_MS: Final = 86_400_000
+MAX_CHUNK_BYTES: Final = 1 << 30
+CLAIMED: Final = re.compile(r'\$claim\\*"\s*:\s*\\*"([0-9a-f]{64})')
+"""A claim check within JSON, however often that was quoted."""
+
+_BATCH: Final = ".jsonl.zst"
+_CLAIMS: Final = ".claims"
 
 
-async def write(chunks: Chunks, namespace: str, partition: int, entries: Entries) -> str:
-    """Archive a batch; answers its key."""
-    lines = b"".join(orjson.dumps({"id": entry_id, "fields": fields}) + b"\n" for entry_id, fields in entries)
-    key = f"archive/{namespace}/{partition}/{_sortable(entries[0][0])}_{_sortable(entries[-1][0])}.jsonl.zst"
-    await chunks.put_raw(key, zstandard.ZstdCompressor(level=LEVEL).compress(lines))
-    return key
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Where a batch is, and the instants (ms) of its first and last entry."""
+
+    key: str
+    first_ms: int
+    last_ms: int
+
+
+async def write(chunks: Chunks, namespace: str, partition: int, entries: Entries) -> list[str]:
+    """Archive entries, which come in order; answers the keys, one a day."""
+    keys = []
+    for day, of_day in _by_day(entries).items():
+        stem = f"{_folder(namespace, partition)}/{day}/{_sortable(of_day[0][0])}_{_sortable(of_day[-1][0])}"
+        claims = sorted({(fields.get("tenant", ""), sha) for _, fields in of_day for sha in claims_in(fields.values())})
+        if claims:
+            await chunks.put_raw(stem + _CLAIMS, orjson.dumps(claims))
+        lines = b"".join(orjson.dumps({"id": entry_id, "fields": fields}) + b"\n" for entry_id, fields in of_day)
+        await chunks.put_raw(stem + _BATCH, zstandard.ZstdCompressor(level=LEVEL).compress(lines))
+        keys.append(stem + _BATCH)
+    return keys
 
 
 async def read(
-    chunks: Chunks, namespace: str, partition: int, *, from_ms: int = 0, to_ms: int | None = None
+    chunks: Chunks,
+    namespace: str,
+    partition: int,
+    *,
+    from_ms: int = 0,
+    to_ms: int | None = None,
+    jobs: frozenset[str] | None = None,
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """The archived entries of a partition between two instants, in order, each once."""
-    keys = [stored.key async for stored in chunks.list_raw(f"archive/{namespace}/{partition}")]
+    """The archived entries of a partition between two instants, in order, each once.
+
+    Args:
+        chunks: Where it is kept.
+        namespace: Whose.
+        partition: Of the lifecycle stream.
+        from_ms: The first instant.
+        to_ms: The last one; None: no end.
+        jobs: Only entries of these jobs; None: of all.
+    """
+    keys = [batch.key async for batch in batches(chunks, namespace, partition, from_ms=from_ms, to_ms=to_ms)]
+    wanted = None if jobs is None else {job.encode() for job in jobs}
     for together in overlapping(keys):
         found: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
         for key in together:
-            first, last = _range_of(key)
-            if last[0] < from_ms or (to_ms is not None and first[0] > to_ms):
-                continue
-            body = zstandard.ZstdDecompressor().decompress(await chunks.get_raw(key), max_output_size=1 << 30)
+            body = zstandard.ZstdDecompressor().decompress(await chunks.get_raw(key), max_output_size=MAX_CHUNK_BYTES)
             for line in body.splitlines():
+                if wanted is not None and not _may_be_of(line, wanted):
+                    continue
                 row = orjson.loads(line)
                 at = _place(row["id"])
-                if at[0] >= from_ms and (to_ms is None or at[0] <= to_ms):
+                if at[0] < from_ms or (to_ms is not None and at[0] > to_ms):
+                    continue
+                if jobs is None or row["fields"].get("job") in jobs:
                     found[at] = row["id"], row["fields"]
         for at in sorted(found):
             yield found[at]
 
 
+async def batches(
+    chunks: Chunks, namespace: str, partition: int, *, from_ms: int = 0, to_ms: int | None = None
+) -> AsyncIterator[Batch]:
+    """The batches that may have entries between two instants, in no order; other days are not looked at."""
+    first_day, last_day = _day(from_ms), _day(to_ms) if to_ms is not None else "9999-12-31"
+    for day in await days(chunks, namespace, partition):
+        if not first_day <= day <= last_day:
+            continue
+        async for stored in chunks.list_raw(f"{_folder(namespace, partition)}/{day}"):
+            if stored.key.endswith(_BATCH):
+                first, last = _range_of(stored.key)
+                if last[0] >= from_ms and (to_ms is None or first[0] <= to_ms):
+                    yield Batch(stored.key, first[0], last[0])
+
+
+async def days(chunks: Chunks, namespace: str, partition: int) -> list[str]:
+    """The days that have batches, the earliest first."""
+    return await chunks.folders_raw(_folder(namespace, partition))
+
+
+async def expire(
+    chunks: Chunks, namespace: str, partition: int, *, before_ms: int, dry_run: bool = False
+) -> tuple[int, int]:
+    """Remove the batches whose last entry is older; answers how many, and their bytes."""
+    removed, size_bytes = 0, 0
+    for day in await days(chunks, namespace, partition):
+        if day > _day(before_ms):
+            break
+        async for stored in chunks.list_raw(f"{_folder(namespace, partition)}/{day}"):
+            if _range_of(stored.key)[1][0] >= before_ms:
+                continue
+            removed, size_bytes = removed + stored.key.endswith(_BATCH), size_bytes + stored.size_bytes
+            if not dry_run:
+                await chunks.delete_raw(stored.key)
+    return removed, size_bytes
+
+
+async def claims(chunks: Chunks, namespace: str, partition: int) -> AsyncIterator[tuple[str, str]]:
+    """Every claim check that the archive of a partition refers to: (tenant, SHA-256), with repeats."""
+    async for stored in chunks.list_raw(_folder(namespace, partition)):
+        if stored.key.endswith(_CLAIMS):
+            for tenant, sha256 in orjson.loads(await chunks.get_raw(stored.key)):
+                yield tenant, sha256
+
+
+async def namespaces(chunks: Chunks) -> list[str]:
+    """Those that have an archive in this store."""
+    return await chunks.folders_raw("archive")
+
+
+async def partitions(chunks: Chunks, namespace: str) -> list[int]:
+    """Those of a namespace that have an archive, also such as are not configured any more."""
+    return sorted(int(name) for name in await chunks.folders_raw(f"archive/{namespace}") if name.isdigit())
+
+
+def claims_in(texts: Iterable[str]) -> set[str]:
+    """The SHA-256 of every claim check in some JSON texts."""
+    return {sha for text in texts if "$claim" in text for sha in CLAIMED.findall(text)}
+
+
 def overlapping(keys: Iterable[str]) -> list[list[str]]:
     """Archive keys in order, those together whose ranges of entry ids overlap.
 
-    A batch that was taken over from several members that died may lie around another member's.
+    Two members that archived at the same time, as after a pause of one, leave such.
     """
     groups: list[list[str]] = []
     end = (-1, -1)
@@ -67,8 +172,29 @@ def overlapping(keys: Iterable[str]) -> list[list[str]]:
     return groups
 
 
+def _may_be_of(line: bytes, jobs: set[bytes]) -> bool:
+    """Whether a line names one of some jobs where entries name theirs; what looks otherwise is parsed."""
+    start = line.find(b'"job":"')
+    return start < 0 or line[start + 7 : line.find(b'"', start + 7)] in jobs
+
+
+def _by_day(entries: Entries) -> dict[str, Entries]:
+    found: dict[str, Entries] = {}
+    for entry in entries:
+        found.setdefault(_day(_place(entry[0])[0]), []).append(entry)
+    return found
+
+
+def _folder(namespace: str, partition: int) -> str:
+    return f"archive/{namespace}/{partition}"
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms // DAY_MS * 86_400, UTC):%Y-%m-%d}"
+
+
 def _range_of(key: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    first, _, last = key.rpartition("/")[2].removesuffix(".jsonl.zst").partition("_")
+    first, _, last = key.rpartition("/")[2].removesuffix(_BATCH).removesuffix(_CLAIMS).partition("_")
     return _place(first), _place(last)
 
 

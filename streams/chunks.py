@@ -1,16 +1,27 @@
 """What the log puts aside in the artifact store: archive segments, spilled frontiers, claim checks.
 
-Raw chunks are ``system/<key>``; a claim check is ``claims/<tenant>/<sha[:2]>/<sha>``.
+Raw chunks are ``system/<key>``; a claim check is ``claims/<tenant>/<sha[:2]>/<sha>``, and for a day after it was
+swept ``dropped/<day>/<tenant>/<sha>``.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from streams.objects import BlobCorrupt, BlobTooLarge, Stored, checked_digest, checked_tenant, sha256_of, verify
+from streams.objects import (
+    BlobCorrupt,
+    BlobNotFound,
+    BlobTooLarge,
+    Stored,
+    checked_digest,
+    checked_tenant,
+    sha256_of,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +33,9 @@ CLAIM_OVER_BYTES: Final = 64 * 1024
 
 MAX_CLAIM_BYTES: Final = 256 * 1024 * 1024
 """Most bytes a claim check may have when unpacked."""
+
+_DROPPED: Final = "dropped"
+"""Folder of claim checks that a sweep removed lately, by day."""
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=@:-]*(/[A-Za-z0-9][A-Za-z0-9._=@:-]*)*")
 
@@ -62,6 +76,72 @@ class Chunks:
         async for stored in self._objects.list(_chunk_path(folder) if folder else "system"):
             yield Stored(stored.key.removeprefix("system/"), stored.size_bytes, stored.modified_at)
 
+    async def folders_raw(self, folder: str) -> list[str]:
+        """The names of the folders of keys right under one, sorted."""
+        return await self._objects.folders(_chunk_path(folder))
+
+    async def keep_claim(self, sha256: str, *, tenant: str) -> bool:
+        """Make a claim check young, as putting it again would; False when there is none."""
+        path = _claim_path(sha256, tenant)
+        if await self._objects.is_fresh(path):
+            return True
+        try:
+            body = await self._body(sha256, tenant)
+        except BlobNotFound:
+            return False
+        await self._objects.put(path, body)
+        return True
+
+    async def drop_claim(self, sha256: str, *, tenant: str, older_than: datetime) -> bool:
+        """Put a claim check aside, to be gone for good after a while; reading it brings it back.
+
+        Args:
+            sha256: Its digest.
+            tenant: Whose.
+            older_than: False is answered, and nothing done, when it was put again after that.
+        """
+        path = _claim_path(sha256, tenant)
+        modified_at = await self._objects.modified_at(path)
+        if modified_at is None or modified_at > older_than:
+            return False
+        await self._objects.move(path, f"{_DROPPED}/{datetime.now(UTC):%Y-%m-%d}/{tenant}/{sha256}")
+        return True
+
+    async def empty_dropped(self, *, before: datetime) -> int:
+        """Remove for good what was put aside on a day that was over by then; answers how many."""
+        count = 0
+        for day in await self._objects.folders(_DROPPED):
+            if day >= f"{before:%Y-%m-%d}":
+                break
+            async for stored in self._objects.list(f"{_DROPPED}/{day}"):
+                await self._objects.delete(stored.key)
+                count += 1
+        return count
+
+    async def has_claim(self, sha256: str) -> bool:
+        """Whether some tenant has a claim check."""
+        for tenant in await self.claim_tenants():
+            if await self._objects.modified_at(_claim_path(sha256, tenant)) is not None:
+                return True
+        return False
+
+    async def _body(self, sha256: str, tenant: str) -> bytes:
+        path, name = _claim_path(sha256, tenant), f"claim check {sha256}"
+        try:
+            return await self._objects.get(path, name)
+        except BlobNotFound:
+            for day in reversed(await self._objects.folders(_DROPPED)):
+                dropped = f"{_DROPPED}/{day}/{tenant}/{sha256}"
+                if await self._objects.modified_at(dropped) is not None:
+                    body = await self._objects.get(dropped, name)
+                    await self._objects.put(path, body)
+                    return body
+            raise
+
+    async def claim_tenants(self) -> list[str]:
+        """The tenants that have claim checks."""
+        return await self._objects.folders("claims")
+
     async def put_claim(self, payload: bytes, *, tenant: str) -> str:
         """Keep a payload zstd-compressed and return its digest, which takes its place in the entry.
 
@@ -83,7 +163,7 @@ class Chunks:
             BlobNotFound: Not under this tenant.
             BlobCorrupt: It does not unpack, or the digest is another.
         """
-        body = await self._objects.get(_claim_path(sha256, tenant), f"claim check {sha256}")
+        body = await self._body(sha256, tenant)
         payload = await self._objects.run(_unpack, body, sha256)
         await self._objects.run(verify, payload, sha256, f"claim check {sha256}")
         return payload

@@ -98,6 +98,8 @@ class PartitionKeys:
         self.timers = f"{self.prefix}timers"
         self.waiting = f"{self.prefix}waiting"
         self.dlq = f"{self.prefix}dlq"
+        self.archiver = f"{self.prefix}archiver"
+        """Who writes the archive of this partition."""
         self.mark = f"{self.prefix}mark"
         """Written behind a submission that replicas are to acknowledge."""
         self.fixed = (self.lifecycle, self.timers, self.waiting, self.dlq)
@@ -157,6 +159,10 @@ class Keys:
         self.control = f"{namespace}:control"
         """Counts what operators did that workers are to see at once."""
         self.audit = f"{namespace}:audit"
+        self.replays = f"{namespace}:replays"
+        """Ids of replays by when they were asked for."""
+        self.open_replays = f"{namespace}:replays:open"
+        """Ids of those that are not over."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
@@ -178,6 +184,14 @@ class Keys:
             ValueError: It is not a job id.
         """
         return self.partition(partition_of(job_id))
+
+    def replay(self, replay_id: str) -> str:
+        """A replay's live record."""
+        return f"{self.namespace}:replays:{replay_id}"
+
+    def replay_runner(self, replay_id: str) -> str:
+        """Who carries a replay out."""
+        return f"{self.namespace}:replays:{replay_id}:runner"
 
     def worker(self, consumer: str) -> str:
         """A worker's presence record."""

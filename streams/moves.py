@@ -39,13 +39,14 @@ class Emission(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """A finished entry: what it emits and how many things it could not do."""
+    """A finished entry: what it emits, how many things it could not do, and how many it collected for compile."""
 
     entry: Delivery
     emissions: tuple[Emission, ...] = ()
     traceparent: str = ""
     missing: int = 0
     is_touched: bool = False
+    collected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,12 @@ class Moves:
             is_touched = c.is_touched or e.delivery > 1 or e.checkpoint or e.crashes
             # The common case says little: what an entry needs beyond it follows only then.
             is_plain = not (
-                is_wide or is_touched or c.missing or e.attempt > 1 or any(o.once or o.budget for o in emissions)
+                is_wide
+                or is_touched
+                or c.missing
+                or c.collected
+                or e.attempt > 1
+                or any(o.once or o.budget for o in emissions)
             )
             args += (
                 route, of(keys.job(job)), e.entry_id, e.task, e.started_ms, c.traceparent or e.traceparent,
@@ -189,7 +195,7 @@ class Moves:
             if not is_plain:
                 args += (
                     of(keys.parked(job, stage)) if is_wide else 0, e.delivery, e.attempt, c.missing,
-                    int(bool(is_touched)),
+                    c.collected, int(bool(is_touched)),
                 )  # fmt: skip
             for out in emissions:
                 place = (out.stage, flow, lane)

@@ -161,6 +161,21 @@ class Objects:
         except FileNotFoundError:
             return None
 
+    async def modified_at(self, path: str) -> datetime | None:
+        """When it was put last, None when absent."""
+        try:
+            found: datetime = (await self.run(obstore.head, self._store, path))["last_modified"]
+        except FileNotFoundError:
+            return None
+        return found
+
+    async def move(self, path: str, to: str) -> None:
+        """Give an object another name; absent is fine."""
+        try:
+            await self.run(obstore.rename, self._store, path, to)
+        except FileNotFoundError:
+            return
+
     async def is_fresh(self, path: str) -> bool:
         """Whether it is there and younger than `REFRESH_AFTER`."""
         try:
@@ -176,12 +191,21 @@ class Objects:
         except FileNotFoundError:
             return
 
+    async def folders(self, folder: str) -> list[str]:
+        """The names of the folders right under one, sorted."""
+        return await self.run(_folders, self._store, folder)
+
     async def list(self, folder: str) -> AsyncIterator[Stored]:
         """Objects under a folder, in no order."""
         pages = iter(obstore.list(self._store, folder, chunk_size=1_000))
         while page := await self.run(next, pages, ()):
             for meta in page:
                 yield Stored(meta["path"], meta["size"], meta["last_modified"])
+
+
+def _folders(store: LocalStore | MemoryStore | S3Store, folder: str) -> list[str]:
+    found = obstore.list_with_delimiter(store, folder)["common_prefixes"]
+    return sorted(str(prefix).rstrip("/").rpartition("/")[2] for prefix in found)
 
 
 def open_objects(url_or_path: str) -> Objects:

@@ -117,6 +117,11 @@ class JobRecord:
         return orjson.loads(self.fields.get("spec") or "{}")
 
     @property
+    def origin(self) -> str:
+        """The job that this one repeats; empty for most."""
+        return self.fields.get("origin", "")
+
+    @property
     def trace_id(self) -> str:
         """The id of its trace, empty when it has none."""
         parts = self.fields.get("traceparent", "").split("-")

@@ -17,8 +17,8 @@ FRAGMENTS: Final = (
 """In the order in which they are joined: each uses only those before it."""
 
 MOVES: Final = (
-    "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "drop", "heartbeat",
-    "release", "reclaim", "cancel", "promote", "expire", "trim", "reject",
+    "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "drop",
+    "heartbeat", "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay",
 )  # fmt: skip
 
 

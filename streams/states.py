@@ -72,6 +72,7 @@ JOB_MOVES: Final[dict[str, dict[JobStatus | None, tuple[JobStatus, ...]]]] = {
     "dead_letter": {_J.RUNNING: (_J.FAILED, _J.PARTIAL, _J.SUCCEEDED)},
     "cancel": {_J.QUEUED: (_J.CANCELLED, _J.FAILED), _J.RUNNING: (_J.CANCELLED, _J.FAILED)},
     "expire": {_J.QUEUED: (_J.EXPIRED,)},
+    "replay": {None: (_J.QUEUED,)},
     "redrive": {_J.SUCCEEDED: (_J.RUNNING,), _J.PARTIAL: (_J.RUNNING,), _J.FAILED: (_J.RUNNING,)},
 }
 """Move -> status before -> statuses after, where the move changes it."""

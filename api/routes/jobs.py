@@ -73,11 +73,14 @@ async def list_jobs(
     caller: Reader,
     flow: Annotated[str | None, Query(max_length=64)] = None,
     status: JobStatusName | None = None,
+    replay: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """The tenant's jobs, newest first: history, with the live state of those that Redis still has."""
-    page = await page_of_jobs(services_of(request), caller.tenant, flow=flow, status=status, cursor=cursor, limit=limit)
+    page = await page_of_jobs(
+        services_of(request), caller.tenant, flow=flow, status=status, replay=replay, cursor=cursor, limit=limit
+    )
     return items(page.items, page.next)
 
 

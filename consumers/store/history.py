@@ -50,14 +50,16 @@ _EVENTS = text("""
 
 _JOBS = text("""
     INSERT INTO jobs AS old (job_id, tenant, flow, status, revision, lane, spec, created_at, started_at, finished_at,
-                             trace_id, error, attempts, missing, parent, changed_revision, changed_ms, changed_seq)
+                             trace_id, error, attempts, missing, parent, origin, replay, changed_revision, changed_ms,
+                             changed_seq)
     SELECT * FROM unnest(
         CAST(:job_id AS text[]), CAST(:tenant AS text[]), CAST(:flow AS text[]), CAST(:status AS text[]),
         CAST(:revision AS bigint[]), CAST(:lane AS text[]), CAST(CAST(:spec AS text[]) AS jsonb[]),
         CAST(:created_at AS timestamptz[]), CAST(:started_at AS timestamptz[]), CAST(:finished_at AS timestamptz[]),
         CAST(:trace_id AS text[]), CAST(:error AS text[]), CAST(:attempts AS bigint[]),
-        CAST(CAST(:missing AS text[]) AS jsonb[]), CAST(:parent AS text[]), CAST(:changed_revision AS bigint[]),
-        CAST(:changed_ms AS bigint[]), CAST(:changed_seq AS bigint[]))
+        CAST(CAST(:missing AS text[]) AS jsonb[]), CAST(:parent AS text[]), CAST(:origin AS text[]),
+        CAST(:replay AS text[]), CAST(:changed_revision AS bigint[]), CAST(:changed_ms AS bigint[]),
+        CAST(:changed_seq AS bigint[]))
     ON CONFLICT (job_id) DO UPDATE SET
         flow = coalesce(nullif(old.flow, ''), excluded.flow),
         revision = greatest(old.revision, excluded.revision),
@@ -68,6 +70,8 @@ _JOBS = text("""
         trace_id = coalesce(old.trace_id, excluded.trace_id),
         attempts = greatest(old.attempts, excluded.attempts),
         parent = coalesce(old.parent, excluded.parent),
+        origin = coalesce(old.origin, excluded.origin),
+        replay = coalesce(old.replay, excluded.replay),
         (status, finished_at, error, missing, changed_revision, changed_ms, changed_seq) = (
             SELECT * FROM (VALUES
                 (old.status, old.finished_at, old.error, old.missing,
@@ -87,6 +91,7 @@ _JOBS = text("""
         OR (old.trace_id IS NULL AND excluded.trace_id IS NOT NULL)
         OR (old.lane IS NULL AND excluded.lane IS NOT NULL)
         OR (old.parent IS NULL AND excluded.parent IS NOT NULL)
+        OR (old.origin IS NULL AND excluded.origin IS NOT NULL)
         OR (old.flow = '' AND excluded.flow <> ''))
 """)
 
@@ -156,7 +161,8 @@ _EVENT_COLUMNS: Final = (
 )  # fmt: skip
 _JOB_COLUMNS: Final = (
     "job_id", "tenant", "flow", "status", "revision", "lane", "spec", "created_at", "started_at", "finished_at",
-    "trace_id", "error", "attempts", "missing", "parent", "changed_revision", "changed_ms", "changed_seq",
+    "trace_id", "error", "attempts", "missing", "parent", "origin", "replay", "changed_revision", "changed_ms",
+    "changed_seq",
 )  # fmt: skip
 
 
@@ -243,6 +249,8 @@ class _Fold:
         self.missing: str | None = None
         self.lane: str | None = None
         self.parent: str | None = None
+        self.origin: str | None = None
+        self.replay: str | None = None
         self.trace_id: str | None = None
         self.spec: str | None = None
 
@@ -261,6 +269,7 @@ class _Fold:
             self.lane = move.text("lane")
             self.parent = move.text("parent")
         if move.type == "submitted":
+            self.origin, self.replay = move.text("origin"), move.text("replay")
             self.spec = _json(move.fields.get("spec") or move.fields.get("data"), dict)
         # A move without a status tells that its revision has begun, no more.
         status = move.text("status")
@@ -280,7 +289,7 @@ class _Fold:
         return (
             self.job_id, self.tenant, self.flow, self.status, self.revision, self.lane, self.spec, self.created_at,
             self.started_at, self.finished_at, self.trace_id, self.error, self.attempts, self.missing, self.parent,
-            *self.changed,
+            self.origin, self.replay, *self.changed,
         )  # fmt: skip
 
 

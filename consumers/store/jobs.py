@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import exists, func, select, tuple_
 
-from consumers.store.history import Projected, project
+from consumers.store.history import FINAL_STATUSES, Projected, project
 from consumers.store.models import Job, TaskEvent
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sqlalchemy import ColumnElement
+
     from consumers.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which ended jobs; what is None or empty does not matter.
+
+    Attributes:
+        statuses: Any of these.
+        stage: That had work there.
+        since, until: Created between these.
+        job_ids: Any of these; they may be replays themselves, which are left out otherwise.
+    """
+
+    tenant: str
+    flow: str | None = None
+    statuses: tuple[str, ...] = ()
+    stage: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    job_ids: tuple[str, ...] | None = None
+
+
+def _fitting(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found = [Job.tenant == wanted.tenant, Job.status.in_(wanted.statuses or tuple(sorted(FINAL_STATUSES)))]
+    if wanted.job_ids is None:
+        found.append(Job.origin.is_(None))
+    else:
+        found.append(Job.job_id.in_(wanted.job_ids))
+    if wanted.flow is not None:
+        found.append(Job.flow == wanted.flow)
+    if wanted.since is not None:
+        found.append(Job.created_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(Job.created_at < wanted.until)
+    if wanted.stage is not None:
+        had_work = (TaskEvent.job_id == Job.job_id) & (TaskEvent.stage == wanted.stage)
+        found.append(exists().where(had_work))
+    return found
 
 
 class Jobs:
@@ -40,6 +81,7 @@ class Jobs:
         tenant: str,
         flow: str | None = None,
         status: str | None = None,
+        replay: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Job]:
@@ -49,6 +91,7 @@ class Jobs:
             tenant: Whose.
             flow: Only of this flow.
             status: Only with this status.
+            replay: Only those that this replay submitted.
             cursor: `next` of the page before.
             limit: Most items, 1 to 1,000.
 
@@ -60,6 +103,8 @@ class Jobs:
             query = query.where(Job.flow == flow)
         if status is not None:
             query = query.where(Job.status == status)
+        if replay is not None:
+            query = query.where(Job.replay == replay)
         if cursor is not None:
             after = read_cursor(cursor, datetime, str)
             query = query.where(tuple_(Job.created_at, Job.job_id) < tuple_(*after))
@@ -69,6 +114,25 @@ class Jobs:
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return Page(jobs, write_cursor(jobs[-1].created_at, jobs[-1].job_id) if more else None)
+
+    async def count_ended(self, wanted: Wanted) -> int:
+        """How many ended jobs fit."""
+        async with self._database.begin() as session:
+            return await session.scalar(select(func.count()).select_from(Job).where(*_fitting(wanted))) or 0
+
+    async def ended(self, wanted: Wanted, *, after: tuple[datetime, str] | None = None, limit: int = 200) -> list[Job]:
+        """The next ended jobs that fit, oldest first.
+
+        Args:
+            wanted: Which.
+            after: Creation and id of the last one of the page before.
+            limit: Most jobs.
+        """
+        query = select(Job).where(*_fitting(wanted)).order_by(Job.created_at, Job.job_id).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(Job.created_at, Job.job_id) > tuple_(*after))
+        async with self._database.begin() as session:
+            return list(await session.scalars(query))
 
     async def events(self, job_id: str, *, tenant: str, cursor: str | None = None, limit: int = 500) -> Page[TaskEvent]:
         """The moves of a job in the order in which they happened, `next` for those that follow.

@@ -9,6 +9,7 @@ from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
@@ -27,6 +28,7 @@ class Store:
         contributions: What compile reads.
         results: By job and revision.
         artifacts: The jobs' files.
+        inherited: What replayed jobs take over from their origins.
         deliveries: Notifications.
         companies: With their compiled statements.
         documents: With what was read from them.
@@ -40,6 +42,7 @@ class Store:
         self.contributions = Contributions(database)
         self.results = Results(database)
         self.artifacts = Artifacts(database)
+        self.inherited = Inherited(database)
         self.deliveries = Deliveries(database)
         self.companies = Companies(database)
         self.documents = Documents(database)

@@ -110,6 +110,11 @@ class WorkerContext:
     store = property(lambda self: self.bench.resources.store)
 
     @property
+    def collects(self) -> int:
+        """How many contributions this delivery has collected so far."""
+        return self._collected
+
+    @property
     def checkpointed(self) -> Any:
         """What the last `checkpoint` of this task kept."""
         return orjson.loads(self.one.entry.checkpoint) if self.one.entry.checkpoint else None
@@ -197,9 +202,14 @@ class WorkerContext:
         return await self.bench.limiter.reserve(limit, f"{self.idempotency_key}/{what}")
 
     async def failures(self) -> list[Failure]:
-        """The job's dead letters."""
+        """The job's dead letters, and those that a replay took over from its origin."""
         record = await self.bench.log.job(self.job_id)
-        found = []
+        found: list[Failure] = []
+        if record is not None and record.origin and self.bench.resources.has_store:
+            found += [
+                Failure(old.task, old.stage, old.reason, old.error, old.data.encode())
+                for old in await self.store.inherited.failures(self.job_id, tenant=self.tenant)
+            ]
         for task, place in sorted((record.tasks if record else {}).items()):
             if place.kind == "dead":
                 letter = await self.bench.log.dead_letter(f"{self.one.entry.keys.partition}-{place.entry_id}")

@@ -307,7 +307,7 @@ class Executor(Service):
             emissions = await encode(outcome.emits, stage, self._bench.resources.blobs, entry.tenant)
         for missing in outcome.missing:
             context.log.warning("missing: %s", missing)
-        return Completion(entry, emissions, context.traceparent, len(outcome.missing), one.is_touched)
+        return Completion(entry, emissions, context.traceparent, len(outcome.missing), one.is_touched, context.collects)
 
     async def _cancelled(self, one: InHand, outcome: Cancel) -> Settlement:
         try:

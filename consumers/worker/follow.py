@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mode import Service
 from redis.exceptions import OutOfMemoryError
 
-from streams import archive, retention
+from streams import retention
+from streams.archiver import WITHIN_S, Archiver, raw_ranges
 from streams.connect import AWAY, connect
 from streams.errors import TransientError
 from streams.groups import Entries, GroupReader
-from streams.keys import partition_of_key
+from streams.keys import PartitionKeys, partition_of_key
 
 if TYPE_CHECKING:
     from consumers.worker.worker import Worker
@@ -35,7 +37,6 @@ class Follower(Service):
 
     group = ""
     most = 500
-    pause_s = 0.0
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -61,8 +62,6 @@ class Follower(Service):
                 if time.monotonic() - taken_over_s >= TAKE_OVER_EVERY_S:
                     taken_over_s = time.monotonic()
                     await self._reader.take_over(self._handle, most=self.most)
-                if self.pause_s:
-                    await self.sleep(self.pause_s)
             except (*AWAY, TransientError) as error:
                 logger.warning("%s waits: %s", self.group, error)
                 await self.sleep(1.0)
@@ -85,16 +84,43 @@ class HistoryFollower(Follower):
         await self._worker.resources.store.jobs.project(partition, entries)
 
 
-class ArchiveFollower(Follower):
+class ArchiveFollower(Service):
     """Writes lifecycle into the artifact store, a few large objects rather than many small ones."""
 
-    group = archive.GROUP
-    most = 5_000
-    pause_s = 5.0
+    within_s = WITHIN_S
 
-    async def handle(self, partition: int, entries: Entries) -> None:
-        """Archive a batch."""
-        await archive.write(self._worker.resources.blobs.chunks, self._worker.keys.namespace, partition, entries)
+    def __init__(self, worker: Worker) -> None:
+        settings = worker.settings
+        self._keys = worker.keys
+        self._client = raw_ranges(connect(worker.redis_url, single=True))
+        self._archiver = Archiver(
+            self._client, worker.resources.blobs.chunks, worker.keys.namespace, worker.name,
+            max_bytes=settings.lifecycle_max_bytes // settings.partitions, within_s=self.within_s,
+        )  # fmt: skip
+        super().__init__()
+
+    @Service.task
+    async def _follow(self) -> None:
+        due_s = dict.fromkeys(self._keys.all_partitions, 0.0)
+        while not self.should_stop:
+            for keys, at_s in due_s.items():
+                if at_s <= time.monotonic() and not self.should_stop:
+                    due_s[keys] = time.monotonic() + await self._step(keys)
+            await self.sleep(max(0.0, min(due_s.values()) - time.monotonic()))
+
+    async def _step(self, keys: PartitionKeys) -> float:
+        try:
+            return await self._archiver.step(keys)
+        except (*AWAY, TransientError) as error:
+            logger.warning("archive waits: %s", error)
+            return 1.0
+
+    async def on_shutdown(self) -> None:
+        """Leave the partitions to others, and close the connection."""
+        for keys in self._keys.all_partitions:
+            with suppress(*AWAY, TransientError):
+                await self._archiver.let_go(keys)
+        await self._client.aclose()
 
 
 class Retention(Service):

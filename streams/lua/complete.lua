@@ -4,8 +4,8 @@
 -- ARGV   consumer, record ttl s, route count; per route: stage, flow, stream key, window, compile stream key,
 --        notify stream key; target count; per target: stage, stream key, window; entry count;
 --        per entry: route, job key, entry id, task, started_at ms, traceparent, plain (1 or 0), emission count;
---        when not plain: parked key or 0, delivery, attempt, missing count, touched (1: the task may have crash,
---        checkpoint or emitted fields); per emission: target, data; when not plain: parked key or 0, once key or 0;
+--        when not plain: parked key or 0, delivery, attempt, missing count, collected count, touched (1: the task may
+--        have crash, checkpoint or emitted fields); per emission: target, data; when not plain: parked key or 0, once key or 0;
 --        with a once key also: once, budget
 -- RETURN per entry the ids of the entries it opened, with spaces between | or a code: 0 closed, none opened | 1 closed, its job is over, emissions dropped | -2 not this consumer's to close:
 --        closed before, or taken out | -3 superseded delivery | -4 no such job
@@ -54,7 +54,7 @@ local function refusal_of(register, route, id, delivery)
   return refused(route.stream, id, consumer, delivery) or NOT_PENDING
 end
 
-local function complete(route, job_key, id, task, started_at, traceparent, emits, data, parked, delivery, attempt, missing, touched)
+local function complete(route, job_key, id, task, started_at, traceparent, emits, data, parked, delivery, attempt, missing, collected, touched)
   local stage, register, first = route.stage, 'task.' .. task, emits[1]
   local job = load_job(job_key, string.sub(job_key, PREFIX_LENGTH + 5), {register, route.open, route.done, first and first.open})
   if not job then return UNKNOWN_JOB end
@@ -95,6 +95,8 @@ local function complete(route, job_key, id, task, started_at, traceparent, emits
   if attempt ~= '1' or delivery ~= 1 then
     extra[9], extra[10], extra[11], extra[12] = 'attempt', attempt, 'delivery', delivery
   end
+  if missing > 0 then extra[#extra + 1], extra[#extra + 2] = 'missing', missing end
+  if collected > 0 then extra[#extra + 1], extra[#extra + 2] = 'collected', collected end
   happened(over and 'dropped' or 'completed', job, extra)
   return over and DROPPED or job.added and table.concat(job.added, ' ') or OK
 end
@@ -103,12 +105,14 @@ local codes = {}
 for i = 1, num_arg() do
   local route, job_key, id, task, started_at, traceparent, plain, count = args(8)
   plain = plain == '1'
-  local parked, delivery, attempt, missing, touched = nil, 1, '1', 0, false
-  if not plain then parked, delivery, attempt, missing, touched = key_arg(), num_arg(), arg(), num_arg(), arg() == '1' end
+  local parked, delivery, attempt, missing, collected, touched = nil, 1, '1', 0, 0, false
+  if not plain then
+    parked, delivery, attempt, missing, collected, touched = key_arg(), num_arg(), arg(), num_arg(), num_arg(), arg() == '1'
+  end
   local emits, data = {}, {}
   for e = 1, tonumber(count) do emits[e], data[e] = read_emission(plain) end
   codes[i] = complete(routes[tonumber(route)], KEYS[tonumber(job_key)], id, task, started_at, traceparent, emits, data,
-    parked, delivery, attempt, missing, touched)
+    parked, delivery, attempt, missing, collected, touched)
 end
 for i = 1, #routes do take_out_closed(routes[i]) end
 return codes

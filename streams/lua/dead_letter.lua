@@ -64,7 +64,7 @@ local function dead_letter(e)
   end
   save(job)
   happened('dead_lettered', job, {'task', e.task, 'stage', e.stage, 'attempt', e.attempt, 'delivery', e.delivery,
-    'worker', consumer, 'started_at', e.started_at, 'reason', e.reason, 'dlq', dead_id})
+    'worker', consumer, 'started_at', e.started_at, 'reason', e.reason, 'error', e.error, 'dlq', dead_id})
   return dead_id
 end
 

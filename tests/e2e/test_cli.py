@@ -164,3 +164,52 @@ def test_an_unknown_job(here: Home, command: str, job: str) -> None:
     assert answer.returncode == 1
     assert f"there is no job {job}" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_jobs_are_replayed(here: Home, done: str, failed: str) -> None:
+    shown = here.run("replay", "--job", done, "--from-stage", "extract", "--dry-run")
+    assert "1 jobs would run again, 5 entries. Nothing was submitted." in shown
+    assert re.search(r"noop begins at extract +1 jobs", shown)
+    view = here.json("replay", "--job", done, "--from-stage", "extract", "--rate", "20 jobs/s", "--wait")
+    assert (view["status"], view["jobs"], view["entries"], view["rate"]["jobs_per_s"]) == ("done", 1, 5, 20)
+    assert view["replay_id"] in here.run("replay", "list")
+    assert "jobs submitted" in here.run("replay", "show", view["replay_id"])
+    over = here.done("replay", "cancel", view["replay_id"])
+    assert (over.returncode, "over already (done)" in over.stderr) == (1, True)
+    unknown = here.done("replay", "show", "r-unknown")
+    assert (unknown.returncode, "there is no replay" in unknown.stderr) == (1, True)
+    # What failed at a stage that fetches fails at nothing without fetching: there is nothing to begin with.
+    assert here.json("replay", "--dlq", "--flow", "filings", "--dry-run")["jobs"] >= 1
+    lacks = here.run("replay", "--job", "0-unheard-of", "--dry-run")
+    assert "no job 0-unheard-of that fits has ended" in lacks
+
+
+def test_what_a_replay_is_asked_wrongly(here: Home) -> None:
+    for arguments, said in (
+        ((), "nothing is selected"),
+        (("--flow", "noop", "--rate", "fast"), "is no rate"),
+        (("--flow", "noop", "--since", "yesterday"), "is no time"),
+        (("--flow", "noop", "--from-stage", "parse"), "from_stage"),
+        (("--job", "nonsense"), "jobs.0"),
+        (("--flow", "noop", "--into", "x"), "go with --stream KEY"),
+        (("--stream", "nowhere"), "--into KEY or --print"),
+        (("--stream", "nowhere", "--into", "x", "--rate", "3 jobs"), "in entries a second"),
+    ):
+        answer = here.done("replay", *arguments)
+        assert (answer.returncode, said in answer.stderr) == (2, True), (arguments, answer.stderr)
+    missing = here.done("replay", "--stream", "nowhere", "--print")
+    assert (missing.returncode, "there is no stream 'nowhere'" in missing.stderr) == (1, True)
+
+
+def test_the_entries_of_a_stream_are_printed_and_copied(here: Home, done: str) -> None:
+    lifecycle = "millrace:{0}:lifecycle"
+    rows = [json.loads(line) for line in here.run("replay", "--stream", lifecycle, "--print").splitlines()]
+    assert done in {row["fields"]["job"] for row in rows}
+    ids = [row["id"] for row in rows]
+    some = ("--stream", lifecycle, "--from-id", ids[1], "--to-id", ids[3])
+    assert here.json("replay", *some, "--dry-run") == {
+        "dry_run": True, "stream": lifecycle, "entries": 3, "last": ids[3],
+    }  # fmt: skip
+    assert here.json("replay", *some, "--into", "elsewhere")["copied"] == 3
+    copied = [json.loads(line) for line in here.run("replay", "--stream", "elsewhere", "--print").splitlines()]
+    assert [row["fields"] for row in copied] == [row["fields"] for row in rows[1:4]]

@@ -16,10 +16,12 @@ from consumers.outcome import Done, Outcome
 from consumers.store import upgrade
 from consumers.worker import follow
 from consumers.worker.follow import ArchiveFollower, HistoryFollower
-from streams import archive, groups, retention
+from streams import archive, archiver, groups, retention
+from streams.archiver import Archiver, raw_ranges
 from streams.blobs import Blobs
+from streams.connect import connect
 from streams.errors import PermanentError
-from streams.groups import Entries, GroupReader
+from streams.groups import Entries
 from streams.keys import Keys, PartitionKeys
 from tests.support.chaos_local import Here, Note, flow_of, handing_on, here
 from tests.support.servers import running_postgres
@@ -40,7 +42,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "ORPHANED_MS", 0)
     monkeypatch.setattr(follow, "TAKE_OVER_EVERY_S", 0.0)
     monkeypatch.setattr(follow, "BLOCK_MS", 20)
-    monkeypatch.setattr(ArchiveFollower, "pause_s", 0.0)
+    monkeypatch.setattr(ArchiveFollower, "within_s", 0.05)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ async def entries_of(client: Any, keys: PartitionKeys) -> Entries:
     return [(entry_id.decode(), {k.decode(): v.decode() for k, v in raw.items()}) for entry_id, raw in rows]
 
 
-async def archived(blobs: Blobs, namespace: str, **between: int) -> Entries:
+async def archived(blobs: Blobs, namespace: str, **between: Any) -> Entries:
     async with aclosing(archive.read(blobs.chunks, namespace, 0, **between)) as rows:  # type: ignore[type-var]
         return [row async for row in rows]
 
@@ -163,42 +165,77 @@ async def fill(client: Any, keys: PartitionKeys, moments: Sequence[int], size_by
     await pipe.execute()
 
 
-async def test_the_archive_holds_each_entry_once_whoever_dies(client: Any, namespace: str, tmp_path: Path) -> None:
+async def test_the_archive_holds_each_entry_once_whoever_dies(
+    valkey_url: str, client: Any, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = Keys(namespace).partition(0)
     blobs = Blobs.open(str(tmp_path))
+    monkeypatch.setattr(archiver, "PAGE", 10)
     await fill(client, keys, range(1, 61), 10)
+    reading = raw_ranges(connect(valkey_url, single=True))
 
-    def member(name: str) -> GroupReader:
-        return GroupReader(client, [keys.lifecycle], archive.GROUP, name)
+    def member(name: str) -> Archiver:
+        return Archiver(reading, blobs.chunks, namespace, name, max_bytes=1 << 30)
 
-    async def writes(_: str, entries: Entries) -> None:
-        await archive.write(blobs.chunks, namespace, 0, entries)
-
-    async def writes_and_dies(stream: str, entries: Entries) -> None:
-        await writes(stream, entries)
-        raise KilledError
-
-    async def dies(_: str, __: Entries) -> None:
-        raise KilledError
-
-    await member("a").create_group()
-    for name, does in (("a", dies), ("b", writes), ("c", writes_and_dies), ("d", writes), ("e", dies)):
-        try:
-            assert await member(name).handle_next(does, most=10, block_ms=1) == 10
-        except KilledError:
-            assert name in "ace"
-    await member("a").create_group()  # where it exists it stays
-    # One member has all that the dead ones left: its batch lies around the batches of b and d.
-    assert await member("f").take_over(writes, most=100) == 30
-    assert await member("f").take_over(writes, most=100) == 0
-    assert await member("f").handle_next(writes, most=100, block_ms=1) == 10
-    assert (await client.xpending(keys.lifecycle, archive.GROUP))["pending"] == 0
+    first = member("a")
+    assert await first.step(keys) == 0  # entries of 1970: it is far behind, and does not rest
+    assert await member("b").step(keys) > 0  # another's
+    assert await first.flush(keys) == 10
+    await first.step(keys)
+    await client.delete(keys.archiver)  # it dies with a page in hand
+    second = member("c")
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "xgroup_setid", _killed)
+        await second.step(keys)
+        with pytest.raises(KilledError):
+            await second.flush(keys)  # written, and the group was not moved
+    await client.delete(keys.archiver)
+    third = member("d")
+    await third.step(keys)
+    await third.step(keys)
+    await third.flush(keys)
+    await third.let_go(keys)
+    await second.catch_up(keys)
+    assert await client.exists(keys.archiver)
     found = await archived(blobs, namespace)
     assert found == await entries_of(client, keys)
     assert [row[0] for row in await archived(blobs, namespace, from_ms=25, to_ms=34)] == [
         f"{n}-0" for n in range(25, 35)
     ]
+    assert len([one async for one in blobs.chunks.list_raw(f"archive/{namespace}")]) == 4
     blobs.close()
+    await reading.aclose()
+
+
+async def _killed(*_: object) -> None:
+    raise KilledError
+
+
+async def test_the_archive_is_by_day_and_lets_old_ones_go(tmp_path: Path, namespace: str) -> None:
+    day = archive.DAY_MS
+    claim = "ab" * 32
+    rows = [
+        (f"{day - 1}-0", {"type": "submitted", "job": "0-a", "tenant": "t", "data": f'{{"v":1,"$claim":"{claim}"}}'}),
+        (f"{day}-0", {"type": "completed", "job": "0-b", "tenant": "t"}),
+        (f"{2 * day + 5}-0", {"type": "completed", "job": "0-a", "tenant": "t", "quoted": '"job":"0-b"'}),
+    ]
+    async with Blobs.open(str(tmp_path)) as blobs:
+        keys = await archive.write(blobs.chunks, namespace, 0, rows)
+        assert [key.split("/")[3] for key in keys] == ["1970-01-01", "1970-01-02", "1970-01-03"]
+        assert await archive.namespaces(blobs.chunks) == [namespace]
+        assert await archive.partitions(blobs.chunks, namespace) == [0]
+        assert [one async for one in archive.claims(blobs.chunks, namespace, 0)] == [("t", claim)]
+        of_a = archive.read(blobs.chunks, namespace, 0, jobs=frozenset({"0-a"}))
+        assert [row async for row in of_a] == [rows[0], rows[2]]
+        within = archive.batches(blobs.chunks, namespace, 0, from_ms=day, to_ms=2 * day)
+        assert [one.key async for one in within] == [keys[1]]
+        removed, size_bytes = await archive.expire(blobs.chunks, namespace, 0, before_ms=2 * day, dry_run=True)
+        assert removed == 2
+        assert size_bytes > 0
+        assert await archived(blobs, namespace) == rows
+        assert await archive.expire(blobs.chunks, namespace, 0, before_ms=2 * day) == (2, size_bytes)
+        assert await archived(blobs, namespace) == rows[2:]
+        assert [one async for one in archive.claims(blobs.chunks, namespace, 0)] == []
 
 
 async def trim(client: Any, keys: PartitionKeys, **changes: Any) -> int:

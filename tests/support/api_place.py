@@ -24,6 +24,7 @@ from consumers.outcome import Done, Emit, Outcome
 from consumers.resources import SharedResources
 from consumers.stage import stage
 from consumers.worker.follow import HistoryFollower
+from consumers.worker.replaying import Replayer
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.jobs import Asked
 from schemas.settings import Settings
@@ -191,9 +192,9 @@ class ApiPlace:
 
     @asynccontextmanager
     async def worker(self, *, with_history: bool = False) -> AsyncIterator[Worker]:
-        """A worker beside the API."""
+        """A worker beside the API, with history also one that carries replays out."""
         async with SharedResources(self.settings, self.database_url) as resources:
-            options = WorkerOptions(follows=(HistoryFollower,) if with_history else ())
+            options = WorkerOptions(follows=(HistoryFollower, Replayer) if with_history else ())
             worker = Worker(
                 self.settings, redis_url=self.redis_url, flows=self._flows, resources=resources, options=options
             )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from mode import Service
 
 from consumers.filings.flow import flow as filings
 from consumers.flow import Flow, Flows
@@ -17,7 +19,7 @@ from consumers.net.robots_cache import RobotsCache
 from consumers.resources import SharedResources
 from consumers.store import Store
 from consumers.submit import submit
-from consumers.worker.worker import Worker
+from consumers.worker.worker import Worker, WorkerOptions
 from schemas.filings import FilingsResult
 from schemas.jobs import JobRequest, NotifySpec
 from schemas.settings import Settings
@@ -96,6 +98,7 @@ async def place(
     *,
     flow: Flow = filings,
     fetching: Mapping[str, Any] | None = None,
+    follows: tuple[Callable[[Worker], Service], ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Place]:
     """A running worker; retries and politeness take no time.
@@ -103,6 +106,7 @@ async def place(
     Args:
         folder: For artifacts.
         fetching: Fields of `FetcherConfig`.
+        follows: Services that run beside the stages.
         settings: Fields of `Settings`, with `namespace` among them.
     """
     read = Settings(artifacts_url=str(folder / "artifacts"), **settings)
@@ -112,7 +116,8 @@ async def place(
     resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=8))
     async with resources:
         flows = Flows([with_retry(flow, IMPATIENT)])
-        worker = Worker(read, redis_url=redis_url, flows=flows, resources=resources)
+        options = WorkerOptions(follows=follows)
+        worker = Worker(read, redis_url=redis_url, flows=flows, resources=resources, options=options)
         await worker.start()
         try:
             yield Place(worker)

@@ -57,7 +57,8 @@ class _Replay:
         job = self.jobs.setdefault(row["job"], _Job())
         if kind in {"submitted", "adopted"}:
             job.accepted += 1
-            job.tasks[1] = _Task(row["stage"])
+            if "task" in row:  # a replay tells what it opens as emitted
+                job.tasks[int(row["task"])] = _Task(row["stage"])
         elif "task" in row:
             self._task(f"{entry_id} {kind} {row['job']}/{row['task']}", job, kind, row)
         for opened in orjson.loads(row.get("emitted", "[]")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -85,10 +86,11 @@ async def run_node(node: Node, ctx: StageContext) -> Outcome:
     return Done(emits)
 
 
-crawl = stage(name="crawl", accepts=Node, emits=("crawl", "classify", "download", "extract"), policy=POLICY)(run_node)
-classify = stage(name="classify", accepts=Node, emits=("classify", "download", "extract"), policy=POLICY)(run_node)
-download = stage(name="download", accepts=Node, emits=("download", "extract"), policy=POLICY)(run_node)
-extract = stage(name="extract", accepts=Node, emits=("extract",), policy=POLICY)(run_node)
+node_stage = partial(stage, accepts=Node, policy=POLICY, fetches=False)
+crawl = node_stage(name="crawl", emits=("crawl", "classify", "download", "extract"))(run_node)
+classify = node_stage(name="classify", emits=("classify", "download", "extract"))(run_node)
+download = node_stage(name="download", emits=("download", "extract"))(run_node)
+extract = node_stage(name="extract", emits=("extract",))(run_node)
 
 
 @stage(name="compile", accepts=CompileRequest, policy=POLICY)

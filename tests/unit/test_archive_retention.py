@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from streams.archive import _sortable, overlapping
+from streams.archive import _sortable, claims_in, overlapping
+from streams.archiver import pause_s
 from streams.retention import cutoff_ms
 
 DAY_MS = 86_400_000
@@ -34,8 +36,28 @@ def test_the_cut_off_never_passes_the_last_entry_by_size() -> None:
     assert NOW_MS <= found <= NOW_MS + 9
 
 
+@pytest.mark.parametrize(
+    ("behind_s", "share", "expected"),
+    [
+        pytest.param(1, 0.1, 0.5, id="no hurry"),
+        pytest.param(601, 0.1, 0.0, id="too old"),
+        pytest.param(1, 0.51, 0.0, id="too much"),
+    ],
+)
+def test_archiving_rests_unless_it_is_behind(behind_s: float, share: float, expected: float) -> None:
+    assert pause_s(0.01, behind_s=behind_s, share=share) == pytest.approx(expected)
+
+
+def test_claim_checks_are_found_however_often_they_were_quoted() -> None:
+    sha = "0f" * 32
+    plain = f'{{"v":1,"$claim":"{sha}","size_bytes":70000}}'
+    quoted = orjson.dumps([1, "f", "", plain]).decode()
+    assert claims_in([plain]) == claims_in([quoted]) == claims_in([orjson.dumps(quoted).decode()]) == {sha}
+    assert claims_in(["", '{"claim":"' + sha + '"}', '{"$claim":"12"}']) == set()
+
+
 def key(first: str, last: str) -> str:
-    return f"archive/millrace/0/{_sortable(first)}_{_sortable(last)}.jsonl.zst"
+    return f"archive/millrace/0/1970-01-01/{_sortable(first)}_{_sortable(last)}.jsonl.zst"
 
 
 def test_keys_sort_as_entry_ids_do() -> None:

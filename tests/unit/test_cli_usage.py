@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "demo up submit run jobs job result logs trace cancel retry "
-    "worker api workers streams stages pause resume purge dlq limits audit-log keys doctor migrate bench"
+    "worker api workers streams stages pause resume purge dlq replay limits audit-log keys doctor migrate "
+    "bench"
 )
 
 

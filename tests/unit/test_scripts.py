@@ -15,7 +15,7 @@ from streams.scripts import FRAGMENTS, MOVES, Code, script
 
 LUA: Final = Path(scripts.__file__).parent / "lua"
 GOLDEN: Final = Path(__file__).parent / "golden" / "scripts.json"
-REFUSED_WHEN_OUT_OF_MEMORY: Final = {"submit", "adopt", "promote", "redrive"}
+REFUSED_WHEN_OUT_OF_MEMORY: Final = {"submit", "adopt", "promote", "redrive", "replay"}
 
 
 def text(name: str) -> str:

@@ -4,7 +4,7 @@ from consumers.store.models.audit import AuditEntry
 from consumers.store.models.base import Base
 from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
-from consumers.store.models.results import Contribution, Delivery, JobArtifact, Result
+from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result
 
 __all__ = [
     "AuditEntry",
@@ -16,6 +16,7 @@ __all__ = [
     "Delivery",
     "Document",
     "DocumentStatement",
+    "InheritedFailure",
     "Job",
     "JobArtifact",
     "JobLog",

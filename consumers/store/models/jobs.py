@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Computed, Identity, Index
+from sqlalchemy import Computed, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,6 +20,7 @@ class Job(Base):
         attempts: The most that any of its tasks needed.
         missing: How many things its result lacks, dead letters not counted.
         parent: The job whose ``then`` submitted this one.
+        origin, replay: The job that this one repeats, and the replay that it is a part of.
         changed_revision: With `changed_ms` and `changed_seq`, the revision and the lifecycle entry that set
             `status`; the highest wins, whatever the order in which they are projected.
     """
@@ -28,6 +29,7 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_tenant_created", "tenant", "created_at", "job_id"),
         Index("ix_jobs_tenant_status_created", "tenant", "status", "created_at", "job_id"),
+        Index("ix_jobs_replay", "replay", postgresql_where=text("replay IS NOT NULL")),
     )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
@@ -45,6 +47,8 @@ class Job(Base):
     attempts: Mapped[int]
     missing: Mapped[int | None] = mapped_column(JSONB(none_as_null=True))
     parent: Mapped[str | None]
+    origin: Mapped[str | None]
+    replay: Mapped[str | None]
     changed_revision: Mapped[int]
     changed_ms: Mapped[int]
     changed_seq: Mapped[int]

@@ -56,6 +56,20 @@ class JobArtifact(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class InheritedFailure(Base):
+    """A dead letter of a job's origin that the job, a replay, does not run again."""
+
+    __tablename__ = "inherited_failures"
+
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    task: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    stage: Mapped[str]
+    reason: Mapped[str]
+    error: Mapped[str]
+    data: Mapped[str]
+
+
 class Delivery(Base):
     """A notification to one addressee.
 

@@ -1,5 +1,6 @@
 -- join: what a closed task means for its job. `to_compile`, `to_notify` are places as in open_task.
-local DONE = {'crawl.done', 'classify.done', 'download.done', 'extract.done', 'dead', 'missing', 'error', 'compile.open'}
+local DONE = {'crawl.done', 'classify.done', 'download.done', 'extract.done', 'dead', 'missing', 'error', 'compile.open',
+  'opening', 'reused'}
 local function end_job(job, status, reason, revision, to_notify, traceparent, now)
   job.ended_revision = revision
   job.moved_to = status
@@ -44,8 +45,10 @@ end
 local function join_work(job, to_compile, to_notify, traceparent, now)
   if tonumber(job.f.work) > 0 or is_ended(job) then return end
   load_more(job, DONE)
+  -- A replay that is still being opened has more work to come.
+  if job.f.opening then return end
   local done = number(job, 'crawl.done') + number(job, 'classify.done')
-    + number(job, 'download.done') + number(job, 'extract.done')
+    + number(job, 'download.done') + number(job, 'extract.done') + number(job, 'reused')
   if done == 0 then
     end_job(job, 'failed', field(job, 'error') or 'nothing was done', job.f.revision, to_notify, traceparent, now)
   elseif job.f.until_stage and not IS_TAIL[job.f.until_stage] then

@@ -1,6 +1,15 @@
 -- open: a new job's record with its first task. `j` = {key, id, stage, fields (flat list), due_at or 0, stream,
 -- flow, traceparent, data}. The fields hold flow, tenant, lane and what else never changes.
-local TOLD = {spec = true, lane = true, parent = true}
+local TOLD = {spec = true, lane = true, parent = true, until_stage = true, origin = true, replay = true}
+-- Add to a lifecycle entry what it tells of a record that will be gone.
+local function tell(extra, fields)
+  for f = 1, #fields, 2 do
+    if TOLD[fields[f]] then
+      extra[#extra + 1] = fields[f]
+      extra[#extra + 1] = fields[f + 1]
+    end
+  end
+end
 local function open_job(j, now, type, extra)
   local job = {key = j.key, id = j.id, f = {flow = j.flow, tenant = j.tenant, revision = 1}, dirty = {}}
   local counter = IS_TAIL[j.stage] and 'tail' or 'work'
@@ -14,11 +23,6 @@ local function open_job(j, now, type, extra)
     add_entry(job, '1', j.stream, j.flow, 1, j.traceparent, j.data)
   end
   save(job)
-  for f = 1, #j.fields, 2 do
-    if TOLD[j.fields[f]] then
-      extra[#extra + 1] = j.fields[f]
-      extra[#extra + 1] = j.fields[f + 1]
-    end
-  end
+  tell(extra, j.fields)
   happened(type, job, extra)
 end

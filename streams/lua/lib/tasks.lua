@@ -59,7 +59,11 @@ end
 local function open_task(job, to, flow, traceparent, data)
   local task = tonumber(job.f.next)
   set(job, 'next', task + 1)
-  local told = '{"task":' .. task .. ',"stage":"' .. to.stage .. '","data":' .. data .. '}'
+  local told = '{"task":' .. task .. ',"stage":"' .. to.stage .. '","data":' .. data
+  -- What a replay must not emit again, or has spent already.
+  if to.once and to.once ~= '' then told = told .. ',"once":' .. cjson.encode(to.once) end
+  if to.budget and to.budget ~= '' then told = told .. ',"budget":' .. cjson.encode(to.budget) end
+  told = told .. '}'
   local opened = job.opened
   if opened then opened[#opened + 1] = told else job.opened = {told} end
   local open = number(job, to.stage .. '.open')

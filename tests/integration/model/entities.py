@@ -112,6 +112,9 @@ class Job:
     busy_ms: int = 0
     busy_since: int | None = None
     ended: dict[int, JobStatus] = field(default_factory=dict)
+    next_task: int = 2
+    opening: int | None = None
+    reused: int = 0
 
     @property
     def flow(self) -> str:
@@ -189,7 +192,7 @@ class Job:
     def record(self) -> dict[str, str]:
         """The live record, fields that are nothing or nought left out."""
         found: dict[str, object] = {
-            **self.fixed, "status": self.status, "revision": self.revision, "next": len(self.tasks) + 1,
+            **self.fixed, "status": self.status, "revision": self.revision, "next": self.next_task,
             "work": self.work, "tail": self.tail, "created_at": self.created_at, "started_at": self.started_at,
             "finished_at": self.finished_at,
             "running": self.running if self.limit_ms else 0, "delayed": self.count(None, TaskState.DELAYED),
@@ -198,6 +201,7 @@ class Job:
             "error": self.error, "compiling": self.compiling, "compile_due": int(self.is_compile_due),
             "kill": int(self.is_killed), "progress.percent": self.percent, "progress.step": self.step,
             "busy_ms": self.busy_ms, "busy_since": self.busy_since, "then": self.follow_up,
+            "reused": self.reused, "opening": self.opening,
         }  # fmt: skip
         for stage in STAGES:
             found[f"{stage}.open"] = self.open(stage)

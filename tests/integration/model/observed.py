@@ -155,7 +155,7 @@ class History:
                 self._once(self.ended, event["job"], event["revision"])
             if event["type"] == "completed":
                 self._once(self.completed, event["job"], event["task"])
-            if event["type"] in {"submitted", "adopted"}:
+            if event["type"] in {"submitted", "adopted"} and "task" in event:
                 self._once(self.opened, event["job"], event["task"])
             for opened in orjson.loads(event.get("emitted", "[]")):
                 self._once(self.opened, event["job"], str(opened["task"]))

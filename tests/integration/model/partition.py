@@ -137,6 +137,9 @@ class Partition:
             if self._is_wanted(job, out):
                 window = self.routes.policy(e.flow, out.stage).window
                 self._open(job, out.stage, e.flow, e.name.lane, traceparent, out.data.decode(), window)
+                self._opened[-1] |= {
+                    name: value for name, value in (("once", out.once), ("budget", out.budget)) if value
+                }
 
     @staticmethod
     def _is_wanted(job: Job, out: Emission) -> bool:
@@ -156,7 +159,8 @@ class Partition:
     def _open(
         self, job: Job, stage: StageName, flow: str, lane: Any, traceparent: str, data: str, window: int | None = None
     ) -> None:
-        task = Task(len(job.tasks) + 1, stage, flow, traceparent, data)
+        task = Task(job.next_task, stage, flow, traceparent, data)
+        job.next_task += 1
         self._opened.append({"task": task.number, "stage": stage, "data": data})
         is_full = window is not None and job.free_places(stage, window) <= 0
         job.tasks[task.number] = task
@@ -203,10 +207,10 @@ class Partition:
         self._open(job, "compile", job.flow, lane, traceparent, f'{{"v":1,"revision":{job.revision}}}')
 
     def _join_work(self, move: str, job: Job, e: Delivery, traceparent: str) -> None:
-        if job.work or job.is_ended:
+        if job.work or job.is_ended or job.opening is not None:
             return
         lane = e.name.lane
-        if not any(job.count(stage, T.DONE) for stage in WORK_STAGES):
+        if not job.reused and not any(job.count(stage, T.DONE) for stage in WORK_STAGES):
             self._end(move, job, JobStatus.FAILED, job.error or "nothing was done", job.revision, lane, traceparent)
         elif job.until_stage in WORK_STAGES:
             self._end(move, job, outcome_of(job), None, job.revision, lane, traceparent)
@@ -247,9 +251,12 @@ class Partition:
         self._opened, self._moved_to, self._ended_revision, self._tells = [], None, None, {}
 
 
+TOLD = ("spec", "lane", "parent", "until_stage", "origin", "replay")
+
+
 def told(job: Job) -> Fields:
     """What the lifecycle keeps of a record that ends."""
-    return {name: job.fixed[name] for name in ("spec", "lane", "parent") if name in job.fixed}
+    return {name: job.fixed[name] for name in TOLD if name in job.fixed}
 
 
 def outcome_of(job: Job) -> JobStatus:

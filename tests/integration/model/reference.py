@@ -11,6 +11,7 @@ from schemas.names import WORK_STAGES, StageName
 from streams.codec import Delivery
 from streams.log import NewJob
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, PutBack
+from streams.replay import OldTask, ReplayedJob
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
 from tests.integration.model.entities import Entry, Job, Letter, Task
@@ -61,6 +62,52 @@ class Reference(Partition):
             "submitted", job, task=1, stage=new.stage, traceparent=new.traceparent, data=new.data.decode(),
             **told(job),
         )  # fmt: skip
+        return Code.OK
+
+    def replay(
+        self, new: ReplayedJob, before: int, tasks: Sequence[OldTask], once: Collection[str], *, is_last: bool
+    ) -> Code:
+        """One call of those that open a job with tasks of another."""
+        known = self.accepted.get(new.job_id)
+        if known is None and new.job_id in self.jobs:
+            known = self.jobs[new.job_id].fixed["digest"]
+        if known is not None and known != new.digest:
+            return Code.CONFLICT
+        is_new = known is None and not before
+        if is_new:
+            self.accepted[new.job_id] = new.digest
+            fixed: dict[str, object] = {
+                "flow": new.flow, "tenant": new.tenant, "lane": new.lane, "traceparent": new.traceparent,
+                "spec": new.spec.decode(), "digest": new.digest, "until_stage": new.until_stage,
+                "limit_ms": new.limit_ms, "origin": new.origin, "replay": new.replay,
+                "options": ",".join(name for name in ("until_stage", "limit_ms") if getattr(new, name)),
+            }  # fmt: skip
+            kept = {name: str(value) for name, value in fixed.items() if value not in (None, "")}
+            self.jobs[new.job_id] = Job(
+                new.job_id, kept, self.now, budgets=dict(new.budgets), limit_ms=new.limit_ms, missing=new.missing,
+                reused=new.reused, opening=0, next_task=new.next_task,
+            )  # fmt: skip
+        job = self.jobs.get(new.job_id)
+        if job is None:
+            return Code.UNKNOWN_JOB
+        if job.opening != before:
+            return Code.DUPLICATE
+        if job.is_closed:
+            return Code.DROPPED
+        job.once |= set(once)
+        following = job.next_task
+        for old in tasks:
+            job.next_task = old.number
+            window = self.routes.policy(job.flow, old.stage).window
+            self._open(job, old.stage, job.flow, new.lane, new.traceparent, old.data.decode(), window)
+            if old.stage == "compile":
+                job.compiling = 1
+        job.next_task = following
+        job.opening = None if is_last else before + len(tasks)
+        if is_new:
+            self._moved_to = JobStatus.QUEUED
+        more = told(job) if is_new else {}
+        self._happened("submitted" if is_new else "emitted", job, traceparent=new.traceparent, **more)
         return Code.OK
 
     def adopt(self, entry: Delivery, consumer: str, job_id: str, *, tenant: str, traceparent: str, digest: str) -> Code:
@@ -201,6 +248,7 @@ class Reference(Partition):
             "dropped" if is_over else "completed", job, task=task.number, stage=task.stage, worker=consumer,
             started_at=e.started_ms,
             **({} if (e.attempt, e.delivery) == (1, 1) else {"attempt": e.attempt, "delivery": e.delivery}),
+            **{name: n for name, n in (("missing", c.missing), ("collected", c.collected)) if n},
         )  # fmt: skip
         return Code.DROPPED if is_over else self._added or Code.OK
 
@@ -307,7 +355,7 @@ class Reference(Partition):
             self._join_work("dead_letter", job, e, traceparent)
         self._happened(
             "dead_lettered", job, task=task.number, stage=task.stage, attempt=e.attempt, delivery=e.delivery,
-            worker=consumer, started_at=e.started_ms, reason=d.reason, dlq=letter,
+            worker=consumer, started_at=e.started_ms, reason=d.reason, error=letter.fields["error"], dlq=letter,
         )  # fmt: skip
         return letter
 

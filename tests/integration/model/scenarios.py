@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.model import entry_scenarios, job_scenarios
+from tests.integration.model import entry_scenarios, job_scenarios, replay_scenarios
 from tests.integration.model.staging import SCENARIOS
 
-__all__ = ["SCENARIOS", "entry_scenarios", "job_scenarios"]
+__all__ = ["SCENARIOS", "entry_scenarios", "job_scenarios", "replay_scenarios"]

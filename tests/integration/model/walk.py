@@ -10,11 +10,12 @@ from typing import Any, Final
 from schemas.names import STAGES, WORK_STAGES, StageName
 from streams.codec import Delivery
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, PutBack
+from streams.replay import ReplayedJob
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
 from tests.integration.model.entities import Job
 from tests.integration.model.partition import Claim
-from tests.integration.model.world import WORKERS, World, claim_of, new_job
+from tests.integration.model.world import WORKERS, World, claim_of, new_job, replayed
 
 MOST_JOBS: Final = 4
 MOST_TASKS: Final = 12
@@ -35,12 +36,13 @@ class Walk:
         self.random = Random(seed)  # noqa: S311 - a test that can be repeated
         self.hands: dict[str, list[Delivery]] = {worker: [] for worker in WORKERS}
         self.names = 0
+        self.replays: list[ReplayedJob] = []
         self.trail: list[str] = []
         self.actions: dict[Callable[[], object], int] = {
             self.submit: 5, self.read: 16, self.start: 18, self.complete: 26, self.emit: 5, self.retry: 5,
             self.snooze: 3, self.dead_letter: 10, self.heartbeat: 5, self.release: 3, self.reclaim: 6,
             self.redrive: 8, self.drop: 2, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2,
-            self.pass_time: 6, self.put: 2, self.reject: 1, self.lose_record: 0,
+            self.pass_time: 6, self.put: 2, self.reject: 1, self.replay: 2, self.lose_record: 0,
         }  # fmt: skip
 
     def run(self, steps: int) -> None:
@@ -135,6 +137,24 @@ class Walk:
             notify=b'{"mail":"a@b"}' if self.chance(0.1) else b"",
         )
 
+    def replay(self) -> None:
+        """A job that repeats a part of another, or more of the calls that open one; all are opened in the end."""
+        if len(self.open_jobs()) < MOST_JOBS and self.chance(0.6):
+            stage: StageName = self.random.choice(("crawl", "download", "extract", "extract", "compile", "notify"))
+            count = 1 if stage in {"compile", "notify"} else self.random.randint(1, 5)
+            numbers = sorted(self.random.sample(range(1, 9), count))
+            self.replays.append(
+                replayed(
+                    f"r{len(self.replays)}", *((n, stage) for n in numbers), missing=self.random.choice((0, 0, 1)),
+                    reused=self.random.choice((0, 2)), once=self.random.choice(((), ("a", "b", "c"))),
+                    lane=self.random.choice(("low", "normal")), limit_ms=self.random.choice((None, None, 400)),
+                    until_stage=stage if self.chance(0.2) else None,
+                )
+            )  # fmt: skip
+        if self.replays:
+            calls = self.random.choice((slice(1), slice(2), slice(None)))
+            self.world.replay(self.random.choice(self.replays[-3:]), calls=calls)
+
     def read(self) -> None:
         """Read some streams, a few entries each."""
         worker = self.worker()
@@ -190,7 +210,7 @@ class Walk:
         batch = [
             Completion(
                 e, self.emissions(e), self.random.choice(("", "00-c")), self.random.choice((0, 0, 0, 1)),
-                is_touched=True,
+                is_touched=True, collected=self.random.choice((0, 0, 2)),
             )
             for e in self.held(worker, started=True)
         ]  # fmt: skip
@@ -378,6 +398,8 @@ class Walk:
     def finish(self) -> None:
         """One worker takes everything over and completes it; then nothing may be open."""
         worker, world, model = WORKERS[0], self.world, self.model
+        for job in self.replays:
+            world.replay(job)
         for _ in range(200):
             world.advance(1_000)
             world.promote(*[m for m in model.timers if m.startswith("task/")])

@@ -15,6 +15,7 @@ from streams.errors import Refused
 from streams.keys import Keys
 from streams.log import Log, NewJob
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, KeyTable, Moves, PutBack
+from streams.replay import OldTask, ReplayedJob, _call
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
 from tests.integration.model.entities import Job, Letter
@@ -87,6 +88,14 @@ class World:
     def submit(self, *jobs: NewJob) -> list[Code]:
         """Submit a batch."""
         return self._agree(drive(self.log.submit_many(jobs)), self.model.submit(jobs))
+
+    def replay(self, job: ReplayedJob, *, calls: slice = slice(None), width: int = 2) -> list[Code]:
+        """Open a job with tasks of another, by some of the calls of `width` tasks that it takes; each one's answer."""
+        codes = []
+        for before, tasks, once, is_last in list(job.calls(width, 2))[calls]:
+            code = drive(_call(self.log, job, before, tasks, once, is_last=is_last))
+            codes.append(self._agree(code, self.model.replay(job, before, tasks, once, is_last=is_last)))
+        return codes
 
     def adopt(self, worker: str, entry: Delivery, job_id: str, digest: str = "d") -> Code:
         """Adopt a foreign entry."""
@@ -417,6 +426,13 @@ def new_job(name: str, **options: Any) -> NewJob:
     """A job of the partition."""
     given = {"flow": "f", "data": b'{"v":1}', "spec": b'{"url":"x"}', "traceparent": "00-t"}
     return NewJob(job_id=JobId(f"0-{name}"), **{**given, **options})
+
+
+def replayed(name: str, *tasks: tuple[int, StageName], **options: Any) -> ReplayedJob:
+    """A job of the partition with tasks that another had."""
+    old = tuple(OldTask(number, stage, f'{{"v":1,"n":{number}}}'.encode()) for number, stage in tasks)
+    given = {"flow": "f", "spec": b'{"url":"x"}', "traceparent": "00-r", "origin": "0-before", "replay": "r1"}
+    return ReplayedJob(job_id=JobId(f"0-{name}"), tasks=old, next_task=max(tasks)[0] + 1, **{**given, **options})
 
 
 def _place(entry_id: str) -> tuple[int, int]:

@@ -1,0 +1,91 @@
+"""``/replays``: run jobs again, look how far that is, stop it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.auth import Operator, Reader
+from api.bodies import body_schema, fit, read_json
+from api.json_response import Json, items
+from api.problems import Problem
+from api.services import Services, services_of
+from consumers.replays.record import NoSuchReplay, ReplayIsOver, Replays
+from consumers.replays.run import Means, plan
+from consumers.store.pages import read_cursor, write_cursor
+from schemas.replays import ReplayPlan, ReplayRequest, ReplayView
+
+router = APIRouter(prefix="/replays", tags=["operations"])
+
+EXAMPLE = {"select": {"flow": "filings", "since": "2026-01-01T00:00:00Z"}, "from_stage": "extract"}
+
+
+@router.post(
+    "", status_code=202, response_model=ReplayView | ReplayPlan, openapi_extra=body_schema(ReplayRequest, EXAMPLE)
+)
+async def start_replay(
+    request: Request,
+    caller: Operator,
+    dry_run: Annotated[bool, Query()] = False,  # noqa: FBT002 - a query parameter
+) -> Response:
+    """Run jobs again as new jobs that name their origin; `dry_run=true` only says what would run."""
+    services = services_of(request)
+    asked = fit(ReplayRequest, await read_json(request), "the replay")
+    if dry_run:
+        return Json(await plan(means_of(services), asked, tenant=caller.tenant))
+    means_of(services)  # what a worker will need, named here when it is missing
+    record = await replays_of(services).create(asked, tenant=caller.tenant, created_by=caller.key_id)
+    return Json(record.view, 202, {"Location": record.view.links["self"]})
+
+
+@router.get("")
+async def list_replays(
+    request: Request,
+    caller: Reader,
+    cursor: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """The tenant's replays, newest first."""
+    before: tuple[int, str] | None = None
+    if cursor is not None:
+        at, replay_id = read_cursor(cursor, int, str)
+        before = int(str(at)), str(replay_id)
+    found = await replays_of(services_of(request)).page(tenant=caller.tenant, before=before, limit=limit + 1)
+    shown = found[:limit]
+    following = write_cursor(shown[-1].created_ms, shown[-1].replay_id) if len(found) > limit else None
+    return items([record.view.model_dump(mode="json") for record in shown], following)
+
+
+@router.get("/{replay_id}", response_model=ReplayView)
+async def get_replay(request: Request, caller: Reader, replay_id: str) -> Response:
+    """How far a replay is, and what could not be replayed."""
+    try:
+        return Json((await replays_of(services_of(request)).get(replay_id, tenant=caller.tenant)).view)
+    except NoSuchReplay as error:
+        raise Problem("not-found", str(error)) from None
+
+
+@router.post("/{replay_id}/cancel", status_code=202, response_model=ReplayView)
+async def cancel_replay(request: Request, caller: Operator, replay_id: str) -> Response:
+    """Submit no further job; those that were submitted go on."""
+    try:
+        record = await replays_of(services_of(request)).cancel(replay_id, tenant=caller.tenant)
+    except NoSuchReplay as error:
+        raise Problem("not-found", str(error)) from None
+    except ReplayIsOver as error:
+        raise Problem("replay-is-over", str(error)) from None
+    return Json(record.view, 202)
+
+
+def replays_of(services: Services) -> Replays:
+    """The replays of the API's namespace."""
+    return Replays(services.client, services.keys)
+
+
+def means_of(services: Services) -> Means:
+    """What replaying needs.
+
+    Raises:
+        PermanentError: ``no_database``.
+    """
+    return Means(services.log, services.flows, services.store, services.blobs)

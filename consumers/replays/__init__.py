@@ -1,0 +1,1 @@
+"""Replay: jobs run again, from any stage, with what was recorded of them."""
