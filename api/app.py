@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
-from api.routes import events, health, job_parts, jobs, limits, live, operations, pages, tasks
+from api.routes import emails, events, health, job_parts, jobs, limits, live, operations, pages, schedules, tasks
 from api.services import opened
 from api.views import API
 from consumers.flow import Flows, installed
@@ -77,7 +77,7 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations, limits):
+    for routes in (jobs, job_parts, live, events, tasks, operations, limits, schedules, emails):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)

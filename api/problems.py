@@ -9,6 +9,7 @@ Source: RFC 9457, "Problem Details for HTTP APIs".
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from starlette.responses import Response
 
 from consumers.flow import UnknownFlow
 from consumers.net.errors import FetchRefusedError
+from consumers.schedules import NoSuchSchedule
 from consumers.store import BadCursorError
 from consumers.submit import BadSpec
 from streams.connect import AWAY
@@ -64,6 +66,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "method-not-allowed": Kind(405, "The path has no such method", "Use one of those in `Allow`."),
     "timeout": Kind(408, "The body did not arrive in time", "Send the request again."),
     "job-is-over": Kind(409, "The job is over", "Submit it again if it should run again."),
+    "name-taken": Kind(409, "The name is taken", "Take another name, or change what has it."),
+    "built-in": Kind(409, "It is built in", "What is built in can be paused and changed, not removed."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
@@ -147,7 +151,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]], *, inside: tuple[str | int
     return found
 
 
-def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - a table
+def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 - a table
     """The problem that a foreseen exception stands for; None for a surprise."""
     match error:
         case Problem():
@@ -160,12 +164,16 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - a table
             )
         case FetchRefusedError():
             return Problem("refused-target", str(error), extra={"reason": error.reason})
+        case NoSuchSchedule():
+            return Problem("not-found", str(error))
         case BadCursorError():
             return Problem("invalid-request", str(error), errors=[{"field": "cursor", "detail": str(error)}])
         case Refused():
             return _of_refusal(error)
         case TransientError():
-            return Problem("unavailable", str(error), extra={"reason": error.reason})
+            wait_s = error.retry_after_s
+            headers = {"Retry-After": str(math.ceil(wait_s))} if wait_s is not None else None
+            return Problem("unavailable", str(error), headers=headers, extra={"reason": error.reason})
         case PermanentError(reason="no_database"):
             return Problem("unavailable", str(error), extra={"reason": error.reason})
         case RedisError() | OSError() if isinstance(error, AWAY) or _is_full(error):
@@ -184,8 +192,8 @@ def install(app: FastAPI) -> None:
     handlers += [
         (kind, _on_foreseen)
         for kind in (
-            Problem, UnknownFlow, PermanentError, FetchRefusedError, BadCursorError, Refused, TransientError,
-            RedisError, OSError,
+            Problem, UnknownFlow, PermanentError, FetchRefusedError, BadCursorError, NoSuchSchedule, Refused,
+            TransientError, RedisError, OSError,
         )
     ]  # fmt: skip
     for kind, handler in handlers:

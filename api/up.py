@@ -34,6 +34,8 @@ from consumers.resources import SharedResources
 from consumers.supervisor import Role, Supervisor
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
+from consumers.worker.schedules import ScheduleLoop
+from consumers.worker.watchdog import Watchdog
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.names import POOLS, STAGES, StageName
 from streams import telemetry
@@ -110,7 +112,7 @@ class Plan:
 
 def worker_options(workers: Workers, process: str, *, has_store: bool) -> WorkerOptions:
     """What one worker process runs: its stages, and beside them what every worker may do."""
-    follows: list[Callable[[Worker], Service]] = [Ingest, ArchiveFollower, Retention]
+    follows: list[Callable[[Worker], Service]] = [Ingest, ArchiveFollower, Retention, ScheduleLoop, Watchdog]
     if has_store:
         follows.append(HistoryFollower)
     return WorkerOptions(
@@ -273,7 +275,9 @@ async def _work(plan: Plan, process: str) -> int:
             options=worker_options(plan.workers, process, has_store=place.database_url is not None),
         )
         await worker.start()
-        ends = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(worker.wait_until_stopped())]
+        ends = [
+            asyncio.ensure_future(end) for end in (told.wait(), worker.wait_until_stopped(), worker.is_spent.wait())
+        ]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()

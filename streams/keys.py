@@ -151,6 +151,8 @@ class Keys:
         self.api_keys = f"{namespace}:apikeys"
         self.limits = f"{namespace}:limits"
         """What operators set limits to at run time."""
+        self.pressure = f"{namespace}:pressure"
+        """Why nothing new is taken in, while Redis is nearly full."""
         self.findings = f"{namespace}:findings"
         """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
@@ -178,6 +180,10 @@ class Keys:
     def worker(self, consumer: str) -> str:
         """A worker's presence record."""
         return f"{self.namespace}:worker:{consumer}"
+
+    def schedules(self, part: str) -> str:
+        """A key of the schedules; all share a hash tag."""
+        return f"{self.namespace}:{{schedules}}:{part}"
 
     @property
     def workers(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, limits, operate, processes
+from api.cli import care, demo, jobs, limits, operate, processes, schedules, suppressions
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -62,6 +62,8 @@ for operation in (
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
+app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
+app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

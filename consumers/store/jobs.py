@@ -39,6 +39,7 @@ class Jobs:
         *,
         tenant: str,
         flow: str | None = None,
+        but_flow: str | None = None,
         status: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -48,6 +49,7 @@ class Jobs:
         Args:
             tenant: Whose.
             flow: Only of this flow.
+            but_flow: Of every flow but this.
             status: Only with this status.
             cursor: `next` of the page before.
             limit: Most items, 1 to 1,000.
@@ -58,6 +60,8 @@ class Jobs:
         query = select(Job).where(Job.tenant == tenant).order_by(Job.created_at.desc(), Job.job_id.desc())
         if flow is not None:
             query = query.where(Job.flow == flow)
+        if but_flow is not None:
+            query = query.where(Job.flow != but_flow)
         if status is not None:
             query = query.where(Job.status == status)
         if cursor is not None:

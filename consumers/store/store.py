@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from consumers.store.cleanup import Cleanup
 from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.happenings import Happenings
 from consumers.store.jobs import Jobs
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.suppressions import Suppressions
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,6 +29,9 @@ class Store:
         results: By job and revision.
         artifacts: The jobs' files.
         deliveries: Notifications.
+        suppressions: Addresses that get no mail.
+        happenings: What a digest tells.
+        cleanup: Removes what is old.
         companies: With their compiled statements.
         documents: With what was read from them.
     """
@@ -38,6 +44,9 @@ class Store:
         self.results = Results(database)
         self.artifacts = Artifacts(database)
         self.deliveries = Deliveries(database)
+        self.suppressions = Suppressions(database)
+        self.happenings = Happenings(database)
+        self.cleanup = Cleanup(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
 

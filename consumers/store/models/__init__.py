@@ -3,7 +3,7 @@
 from consumers.store.models.base import Base
 from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
-from consumers.store.models.results import Contribution, Delivery, JobArtifact, Result
+from consumers.store.models.results import Contribution, Delivery, JobArtifact, Result, Suppression
 
 __all__ = [
     "Base",
@@ -19,5 +19,6 @@ __all__ = [
     "JobLog",
     "JobLogTotal",
     "Result",
+    "Suppression",
     "TaskEvent",
 ]

@@ -27,6 +27,7 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_tenant_created", "tenant", "created_at", "job_id"),
         Index("ix_jobs_tenant_status_created", "tenant", "status", "created_at", "job_id"),
+        Index("ix_jobs_finished_at", "finished_at"),
     )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
