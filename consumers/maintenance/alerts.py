@@ -6,7 +6,10 @@ from consumers.flow import installed
 from consumers.maintenance.yard import Yard
 from consumers.submit import submit
 from schemas.jobs import JobRequest
+from streams.errors import Refused
 from streams.findings import Finding, Findings
+from streams.keys import job_id_for
+from streams.scripts import Code
 
 
 async def alert(yard: Yard, kind: str, subject: str, said: str, cure: str) -> None:
@@ -34,4 +37,9 @@ async def mail(yard: Yard, identity: str, subject: str, text: str, html: str | N
     if html is not None:
         spec["html"] = html
     request = JobRequest(flow="email", spec=spec, priority="low")
-    return (await submit(yard.log, installed(), request, identity=identity)).job_id
+    try:
+        return (await submit(yard.log, installed(), request, identity=identity)).job_id
+    except Refused as refusal:
+        if refusal.code != Code.CONFLICT:
+            raise
+        return job_id_for(identity, yard.log.keys.partitions)  # mailed before, in other words

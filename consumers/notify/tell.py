@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from consumers.notify.event import cloud_event, message_id, outcome_of
-from consumers.notify.mail import Mail
+from consumers.notify.mail import MAIL_LIMIT, Mail
 from consumers.notify.post import CHANNEL, GIVE_UP_AFTER, post
 from consumers.notify.webhook import send_webhook
 from consumers.notify.words import html_of, subject_of, text_of
@@ -28,6 +28,7 @@ POLICY: Final = StagePolicy(
     concurrency=10,
     pool="mail",
     retry=RetryPolicy(max_attempts=6, base_s=10, cap_s=600),
+    reserves=(MAIL_LIMIT,),
 )
 
 AT_ONCE: Final = 4

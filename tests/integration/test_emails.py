@@ -11,8 +11,11 @@ import pytest
 
 from consumers.email.flow import flow as email
 from consumers.notify.post import CHANNEL
+from consumers.submit import submit
+from schemas.jobs import JobRequest
 from streams.overrides import Override, Overrides
-from tests.support.api_place import ApiPlace, api_place
+from tests.support.api_place import ApiPlace, api_place, until
+from tests.support.chaos_local import here
 from tests.support.postbox import Postbox, open_postbox
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -138,7 +141,6 @@ async def test_a_full_mailbox_is_not_suppressed(place: ApiPlace, postbox: Postbo
 
 
 async def _until_retried(place: ApiPlace, job_id: str) -> None:
-    from tests.support.api_place import until  # noqa: PLC0415 - for this one alone
 
     async def is_retried() -> bool:
         return any(row["type"] == "retried" for _, row in await place.services.log.lifecycle(job_id))
@@ -181,6 +183,24 @@ async def test_what_a_dead_worker_began_may_have_been_sent(place: ApiPlace, post
     assert "not sent again" in row["error"]
 
 
+async def test_a_worker_that_is_given_up_while_it_sends_has_perhaps_sent_it(
+    valkey_url: str, store_url: str, namespace: str, postbox: Postbox
+) -> None:
+    postbox.answers = ["2 hold"]
+    async with here(valkey_url, namespace, email, store_url=store_url, **postbox.settings) as place:
+        first = await place.start()
+        job = (await submit(place.log, place.flows, JobRequest(flow="email", spec=MAIL))).job_id
+        await postbox.has_one.wait()
+        await first._stop_taking()
+        await place.start()
+        assert await place.disown(first) == 1
+        record = await place.ended(job)
+        assert record.status == "partial"
+        (delivery,) = await place.resources.store.deliveries.of(job, tenant="default")
+        assert (delivery.status, delivery.attempts) == ("unknown", 2)
+        assert len(postbox.mails) == 1
+
+
 async def test_a_server_that_hangs_up_has_perhaps_sent_it(place: ApiPlace, postbox: Postbox) -> None:
     postbox.answers = ["drop"]
     async with place.worker():
@@ -199,8 +219,6 @@ async def test_a_mail_that_failed_for_a_setting_is_sent_by_a_retry(place: ApiPla
 
         async def has_it() -> bool:
             return len(postbox.mails) == 1
-
-        from tests.support.api_place import until  # noqa: PLC0415 - for this one alone
 
         await until(has_it)
 

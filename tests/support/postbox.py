@@ -14,7 +14,9 @@ from aiosmtpd.smtp import SMTP
 
 
 class Postbox:
-    """Takes mails and answers as told, 250 at the end; "drop" takes one and hangs up.
+    """Takes mails and answers as told, 250 at the end.
+
+    "drop" takes one and hangs up, "2 hold" takes one and says nothing.
 
     Attributes:
         answers: To what follows DATA, in turn.
@@ -26,6 +28,7 @@ class Postbox:
         self.answers: list[str] = []
         self.refused: dict[str, str] = {}
         self.mails: list[EmailMessage] = []
+        self.has_one = asyncio.Event()
         self.settings: dict[str, Any] = {}
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
@@ -42,6 +45,10 @@ class Postbox:
             mail = message_from_bytes(envelope.content, policy=modern)
             assert isinstance(mail, EmailMessage)
             self.mails.append(mail)
+        if answer == "drop" or answer.startswith("2 hold"):
+            self.has_one.set()
+        if answer.startswith("2 hold"):
+            await asyncio.Event().wait()
         if answer == "drop":
             server.transport.abort()
         return answer
