@@ -12,7 +12,22 @@ from starlette.middleware.cors import CORSMiddleware
 from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
-from api.routes import control, dlq, events, health, job_parts, jobs, limits, live, operations, pages, replays, tasks
+from api.routes import (
+    control,
+    dlq,
+    emails,
+    events,
+    health,
+    job_parts,
+    jobs,
+    limits,
+    live,
+    operations,
+    pages,
+    replays,
+    schedules,
+    tasks,
+)
 from api.services import opened
 from api.views import API
 from consumers.flow import Flows, installed
@@ -77,7 +92,7 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations, replays, limits, dlq, control):
+    for routes in (jobs, job_parts, live, events, tasks, operations, replays, limits, schedules, emails, dlq, control):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)

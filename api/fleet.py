@@ -101,9 +101,10 @@ def _declared(flows: Flows) -> list[tuple[StageName, str]]:
 def _policy(policy: StagePolicy) -> dict[str, Any]:
     shown: dict[str, Any] = {one.name: getattr(policy, one.name) for one in fields(policy)}
     shown["retry"] = {one.name: getattr(policy.retry, one.name) for one in fields(policy.retry)}
-    shown["limits"] = [
-        {"name": limit.name, "count": limit.count} | ({"per_s": limit.per_s} if isinstance(limit, RateLimit) else {})
-        for limit in policy.limits
-    ]
+    for name, limits in (("limits", policy.limits), ("reserves", policy.reserves)):
+        shown[name] = [
+            {"name": one.name, "count": one.count} | ({"per_s": one.per_s} if isinstance(one, RateLimit) else {})
+            for one in limits
+        ]
     shown["never_retry"] = [error.__name__ for error in policy.never_retry]
     return shown

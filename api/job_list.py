@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from schemas.jobs import JobView
     from streams.keys import PartitionKeys
 
+MAINTENANCE: Final = "maintenance"
 HISTORY_GROUP: Final = "history"
 OVERLAP_MS: Final = 10_000
 """Entries that history has read may not be committed yet."""
@@ -57,7 +58,8 @@ async def page_of_jobs(
 ) -> Page[JobView]:
     """Jobs of a tenant, newest first.
 
-    A status filter is applied to history and again to the live state, so a page may have fewer items than `limit`.
+    Maintenance has a job every half minute: its jobs are listed only when its flow is asked for. A status filter is
+    applied to history and again to the live state, so a page may have fewer items than `limit`.
 
     Raises:
         BadCursorError: The cursor is not one that a list gave.
@@ -67,10 +69,11 @@ async def page_of_jobs(
         at, job_id = read_cursor(cursor, datetime, str)
         assert isinstance(at, datetime) and isinstance(job_id, str)  # noqa: S101, PT018 - read as these
         before = at, job_id
+    hidden = None if flow else MAINTENANCE
     past, places = None, {}
     if services.database is not None:
         past = await services.database.jobs.page(
-            tenant=tenant, flow=flow, status=status, replay=replay, cursor=cursor, limit=limit
+            tenant=tenant, flow=flow, but_flow=hidden, status=status, replay=replay, cursor=cursor, limit=limit
         )
         places = {job.job_id: _Place(job.created_at, job.job_id, job) for job in past.items}
     for place in await _not_in_history(services, tenant, flow, replay, before):
@@ -78,7 +81,9 @@ async def page_of_jobs(
     ordered = sorted(places.values(), key=lambda place: place.key, reverse=True)
     shown = ordered[:limit]
     views = [
-        view for view in await _views(services, shown) if status in {None, view.status} and flow in {None, view.flow}
+        view
+        for view in await _views(services, shown)
+        if status in {None, view.status} and flow in {None, view.flow} and view.flow != hidden
     ]
     has_more = len(ordered) > limit or (past is not None and past.next is not None)
     return Page(views, write_cursor(*shown[-1].key) if has_more and shown else None)
@@ -110,7 +115,8 @@ async def _not_in_history(
             for entry_id, raw in rows:
                 born = raw.get(b"type") in {b"submitted", b"adopted"} and raw.get(b"tenant") == tenant.encode()
                 told = None if replay is None else raw.get(b"replay", b"").decode()
-                if born and flow in {None, raw[b"flow"].decode()} and told == replay:
+                is_wanted = flow in {None, raw[b"flow"].decode()} and (flow or raw[b"flow"] != MAINTENANCE.encode())
+                if born and is_wanted and told == replay:
                     at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1_000, UTC)
                     place = _Place(at, raw[b"job"].decode(), None)
                     if before is None or place.key < before:

@@ -36,9 +36,8 @@ class NoSuchLimit(MillraceError):  # noqa: N818 - it says what is wrong
 
 def limits_of(flows: Flows) -> dict[str, Limit]:
     """The limits that the installed flows declare, by name."""
-    found = [
-        limit for flow in flows.by_name.values() for stage in flow.by_name.values() for limit in stage.policy.limits
-    ]
+    policies = [stage.policy for flow in flows.by_name.values() for stage in flow.by_name.values()]
+    found: list[Limit] = [limit for policy in policies for limit in (*policy.limits, *policy.reserves)]
     return dict(sorted(declared(found).items()))
 
 

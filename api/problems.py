@@ -9,6 +9,7 @@ Source: RFC 9457, "Problem Details for HTTP APIs".
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from starlette.responses import Response
 from consumers.edit import BadEdit
 from consumers.flow import UnknownFlow
 from consumers.net.errors import FetchRefusedError
+from consumers.schedules import NoSuchSchedule
 from consumers.store import BadCursorError
 from consumers.submit import BadSpec
 from streams.connect import AWAY
@@ -70,6 +72,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         409, "The dead letter is in quarantine", "It was redriven too often: send `force` if that is meant."
     ),
     "replay-is-over": Kind(409, "The replay is over", "Ask for another one."),
+    "name-taken": Kind(409, "The name is taken", "Take another name, or change what has it."),
+    "built-in": Kind(409, "It is built in", "What is built in can be paused and changed, not removed."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
@@ -166,12 +170,16 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 - a t
             )
         case FetchRefusedError():
             return Problem("refused-target", str(error), extra={"reason": error.reason})
+        case NoSuchSchedule():
+            return Problem("not-found", str(error))
         case BadCursorError():
             return Problem("invalid-request", str(error), errors=[{"field": "cursor", "detail": str(error)}])
         case Refused():
             return _of_refusal(error)
         case TransientError():
-            return Problem("unavailable", str(error), extra={"reason": error.reason})
+            wait_s = error.retry_after_s
+            headers = {"Retry-After": str(math.ceil(wait_s))} if wait_s is not None else None
+            return Problem("unavailable", str(error), headers=headers, extra={"reason": error.reason})
         case PermanentError(reason="no_database"):
             return Problem("unavailable", str(error), extra={"reason": error.reason})
         case BadPause() | BadEdit():
@@ -192,8 +200,8 @@ def install(app: FastAPI) -> None:
     handlers += [
         (kind, _on_foreseen)
         for kind in (
-            Problem, UnknownFlow, PermanentError, FetchRefusedError, BadCursorError, Refused, TransientError,
-            RedisError, RedisClusterException, OSError,
+            Problem, UnknownFlow, PermanentError, FetchRefusedError, BadCursorError, NoSuchSchedule, Refused,
+            TransientError, RedisError, RedisClusterException, OSError,
         )
     ]  # fmt: skip
     for kind, handler in handlers:

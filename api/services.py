@@ -14,6 +14,7 @@ from streams.connect import connect
 from streams.errors import PermanentError
 from streams.keys import Keys
 from streams.log import Log
+from streams.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +41,7 @@ class Services:
     hub: Hub
     blobs: Blobs
     database: Store | None
+    pressure: Pressure
 
     @property
     def store(self) -> Store:
@@ -69,7 +71,9 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     hub = Hub(redis_url, keys)
     try:
         async with hub:
-            yield Services(settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, store)
+            yield Services(
+                settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, store, Pressure(client, keys)
+            )
     finally:
         blobs.close()
         if store is not None:

@@ -47,8 +47,10 @@ async def accept(
     Raises:
         Problem: The request is no job of its flow, or a target is refused.
         Refused: Submitted before with another body.
+        Overloaded: Nothing new is taken in now.
     """
     verify(services, request)
+    await services.pressure.check()
     if identity and request.job_id is not None:
         await _bind(services, request, identity)
         identity = ""
@@ -64,15 +66,17 @@ async def accept(
     return accepted.model_copy(update={"status": known.status, "trace_id": known.trace_id or done.trace_id})
 
 
-def verify(services: Services, request: JobRequest) -> None:
+def verify(services: Services, request: JobRequest, inside: tuple[str, ...] = ()) -> None:
     """Check a request and its follow-ups.
+
+    Args:
+        inside: Where in the body the request is.
 
     Raises:
         Problem: With each field that is wrong.
     """
     allowed = AllowList.parse(services.settings.allow_hosts)
     step: JobRequest | None = request
-    inside: tuple[str, ...] = ()
     while step is not None:
         try:
             check(services.flows, step.model_copy(update={"then": None}))

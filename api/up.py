@@ -35,6 +35,8 @@ from consumers.supervisor import DRAINED, Role, Supervisor
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
 from consumers.worker.replaying import Replayer
+from consumers.worker.schedules import ScheduleLoop
+from consumers.worker.watchdog import Watchdog
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.names import POOLS, STAGES, StageName
 from streams import telemetry
@@ -111,7 +113,7 @@ class Plan:
 
 def worker_options(workers: Workers, process: str, *, has_store: bool) -> WorkerOptions:
     """What one worker process runs: its stages, and beside them what every worker may do."""
-    follows: list[Callable[[Worker], Service]] = [Ingest, ArchiveFollower, Retention]
+    follows: list[Callable[[Worker], Service]] = [Ingest, ArchiveFollower, Retention, ScheduleLoop, Watchdog]
     if has_store:
         follows += [HistoryFollower, Replayer]
     return WorkerOptions(
@@ -276,7 +278,12 @@ async def _work(plan: Plan, process: str) -> int:
         await worker.start()
         ends = [
             asyncio.ensure_future(one)
-            for one in (told.wait(), worker.control.drain_asked.wait(), worker.wait_until_stopped())
+            for one in (
+                told.wait(),
+                worker.control.drain_asked.wait(),
+                worker.wait_until_stopped(),
+                worker.is_spent.wait(),
+            )
         ]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consumers.net.robots_cache import RobotsCache
     from consumers.store import Store
     from streams.blobs import Blobs
+    from streams.log import Log
     from streams.policy import RateLimit
     from streams.record import JobRecord
 
@@ -114,6 +115,11 @@ class StageContext(Protocol):
     def blobs(self) -> Blobs: ...  # noqa: D102
     @property
     def store(self) -> Store: ...  # noqa: D102
+
+    @property
+    def jobs(self) -> Log:
+        """The log, for maintenance, which looks after other jobs; `PermanentError` where there is none."""
+        ...
 
     async def spec(self, model: type[Model]) -> Model:
         """What the user asked for."""

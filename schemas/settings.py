@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -102,6 +103,19 @@ def _check_origin(value: str) -> str:
     return value
 
 
+def known_zone(value: str) -> str:
+    """The name of a time zone, checked.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value[:60]!r} is no IANA time zone such as Europe/Berlin or UTC") from None
+    return value
+
+
 def _absolute(value: Path) -> Path:
     return value.expanduser().absolute()
 
@@ -172,8 +186,27 @@ class Settings(BaseSettings):
     smtp_url: Annotated[SecretStr, _secret_url("smtp", "smtps")] | None = None
     """Mail server, ``smtp://user:password@host:port`` or ``smtps://``. Unset: no mail is sent."""
 
+    sendgrid_api_key: SecretStr | None = None
+    """Key of SendGrid's HTTP API, in place of `smtp_url`."""
+
+    sendgrid_url: Annotated[str, _url("http", "https")] = "https://api.sendgrid.com"
+    """Where that API is; another host that speaks it, or one within your network, must be in `allow_hosts`."""
+
+    digest_to: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[^@\s<>,]{1,64}@[^@\s<>,]{1,255}$")], ...],
+        NoDecode,
+        BeforeValidator(_split),
+    ] = ()
+    """Who gets the daily digest and alerts, comma separated. Unset: nobody."""
+
+    digest_hour: Annotated[int, Field(ge=0, le=23)] = 7
+    """Hour of the digest, in `digest_time_zone`."""
+
+    digest_time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    """IANA time zone of the digest, such as Europe/Berlin."""
+
     mail_from: Annotated[str, Field(pattern=r"^[^\r\n]*@[^\r\n]+$")] | None = None
-    """Sender of every mail; required with `smtp_url`."""
+    """Sender of every mail; required with `smtp_url` and `sendgrid_api_key`."""
 
     webhook_secret: SecretStr | None = None
     """Key that signs webhooks (Standard Webhooks, ``whsec_`` and base64)."""
@@ -205,7 +238,16 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0, le=3_600)] = 30.0
     """Grace on shutdown for work in hand; what is left is released and runs elsewhere."""
 
+    worker_max_mb: Annotated[int, Field(ge=64)] = 2_048
+    """Memory of a worker process, in MiB, above which it drains and is started anew; looked at every five minutes."""
+
     # Keeping and letting go
+
+    result_ttl_s: Annotated[int, Field(ge=60)] = 30 * DAY_S
+    """How long a result is kept when its job does not say (``result_ttl_s``)."""
+
+    history_days: Annotated[int, Field(ge=1)] = 90
+    """Days after a job's end when the daily clean-up removes its history, log and results."""
 
     wait_replicas: Annotated[int, Field(ge=0, le=10)] = 0
     """Replicas that must have a submission before it is answered with 202."""
@@ -230,6 +272,10 @@ class Settings(BaseSettings):
     def _check_pairs(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MILLRACE_SMTP_URL is set without MILLRACE_MAIL_FROM: set the sender of the mails")
+        if self.sendgrid_api_key is not None and self.mail_from is None:
+            raise ValueError("MILLRACE_SENDGRID_API_KEY is set without MILLRACE_MAIL_FROM: set the sender of the mails")
+        if self.sendgrid_api_key is not None and self.smtp_url is not None:
+            raise ValueError("MILLRACE_SMTP_URL and MILLRACE_SENDGRID_API_KEY are both set: set one of them")
         if (self.llm_base_url is None) != (self.llm_model is None):
             raise ValueError("MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL go together: set both or neither")
         if self.archive_max_age_s < self.lifecycle_max_age_s:

@@ -153,6 +153,8 @@ class Keys:
         self.api_keys = f"{namespace}:apikeys"
         self.limits = f"{namespace}:limits"
         """What operators set limits to at run time."""
+        self.pressure = f"{namespace}:pressure"
+        """Why nothing new is taken in, while Redis is nearly full."""
         self.findings = f"{namespace}:findings"
         """What went wrong without a job of its own to tell it."""
         self.pauses = f"{namespace}:pauses"
@@ -200,6 +202,10 @@ class Keys:
     def drain(self, consumer: str) -> str:
         """That a worker is asked to drain."""
         return f"{self.namespace}:drain:{consumer}"
+
+    def schedules(self, part: str) -> str:
+        """A key of the schedules; all share a hash tag."""
+        return f"{self.namespace}:{{schedules}}:{part}"
 
     @property
     def workers(self) -> str:

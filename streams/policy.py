@@ -133,6 +133,7 @@ class StagePolicy:
         retry: When a failed attempt is tried again.
         never_retry: Exceptions that dead-letter at once.
         limits: Taken before the handler runs, shared by all workers; waiting for one spends no attempt.
+        reserves: Rates that the handler itself asks for (`ctx.reserve`), named here so that operators see them.
     """
 
     soft_timeout_s: float = 300.0
@@ -144,6 +145,7 @@ class StagePolicy:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     never_retry: tuple[type[Exception], ...] = ()
     limits: tuple[Limit, ...] = ()
+    reserves: tuple[RateLimit, ...] = ()
 
     @property
     def recycle_after(self) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, letters, limits, operate, processes, replays, stop
+from api.cli import care, demo, jobs, letters, limits, operate, processes, replays, schedules, stop, suppressions
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -67,6 +67,8 @@ for operation in (
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(replays.replay, name="replay", rich_help_panel=OPERATION)
+app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
+app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

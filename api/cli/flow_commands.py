@@ -220,6 +220,7 @@ async def _submit(flow: "Flow", asked: dict[str, Any], *, wait: bool, as_json: b
     request = _request(asked)
     _checked(flow, request)
     async with here() as services:
+        await services.pressure.check()
         submitted = await submit(services.log, installed(), request)
         if not as_json:
             again = "" if submitted.is_new else " (submitted before)"

@@ -24,6 +24,8 @@ from consumers.store import MemoryStore, Store
 from schemas.names import STAGES
 from schemas.settings import Settings
 from streams.blobs import Artifact, Blobs
+from streams.errors import PermanentError
+from streams.log import Log
 from streams.objects import open_objects
 from streams.policy import RateLimit
 from streams.record import JobRecord
@@ -199,6 +201,15 @@ class InlineContext:
     def store(self) -> Store:
         """Repositories: in memory, unless the run was given a database."""
         return self._bench.resources.store
+
+    @property
+    def jobs(self) -> Log:
+        """Refused: an inline run has no log.
+
+        Raises:
+            PermanentError: Always.
+        """
+        raise PermanentError("an inline run has no log to look after; use `millrace submit`", reason="no_log")
 
     @property
     def checkpointed(self) -> Any:

@@ -1,140 +1,124 @@
-"""Mails, sent by SMTP at most once: what may have been sent is not sent again.
-
-Source: RFC 5321 (4.2.1 reply codes, 6.1 responsibility after the final reply) and RFC 5322 (Message-ID).
-"""
+"""Mails, and the ways to send them, behind one protocol: SMTP, and SendGrid's HTTP API."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Final, Protocol
 
-import aiosmtplib
-
-from consumers.notify.event import message_id
-from consumers.notify.words import html_of, subject_of, text_of
-from streams.errors import MillraceError, PermanentError, TransientError
+from streams.errors import MillraceError, PermanentError
+from streams.policy import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from schemas.outcomes import JobOutcome
+    from consumers.net.fetch import Fetcher
     from schemas.settings import Settings
 
 TIMEOUT_S: Final = 10.0
-_PERMANENT: Final = 500
+
+MAIL_LIMIT: Final = RateLimit("mail", 10, 60)
+"""Every mail, whoever asks for it."""
+
 # Long subjects are not folded: some readers show the fold as a blank. RFC 5322 allows lines of 998.
 _POLICY: Final = SMTP.clone(max_line_length=998)
-_PORTS: Final = {"smtp": 25, "smtps": 465}
 
 
 class MaybeSent(MillraceError):  # noqa: N818 - it says what is known
     """The server had the whole mail and gave no answer: it may be on its way."""
 
 
+class RecipientRefused(PermanentError):  # noqa: N818 - it says what the server did
+    """The server has no such mailbox: mails to this address bounce."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Server:
-    host: str
-    port: int
-    is_tls: bool
-    user: str | None
-    password: str | None
+class Mail:
+    """A mail to one addressee.
 
-
-def mail_of(outcome: JobOutcome, to: str, sender: str, details: Sequence[str]) -> EmailMessage:
-    """The mail that tells one addressee, as text and as HTML.
-
-    Args:
-        details: What is missing or went wrong, a line each.
+    Attributes:
+        key: The same for every try to send it; its Message-ID derives from it.
+        sender: ``Name <address>`` or an address.
+        at: Its date.
     """
-    message = EmailMessage(policy=_POLICY)
-    message["Subject"] = subject_of(outcome)
-    message["From"] = sender
-    message["To"] = to
-    message["Date"] = format_datetime(outcome.finished_at)
-    domain = sender.rpartition("@")[2].strip("<> ") or "localhost"
-    message["Message-ID"] = f"<{message_id(outcome, 'mail', to)}@{domain}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text_of(outcome, details))
-    message.add_alternative(html_of(outcome, details), subtype="html")
-    return message
+
+    key: str
+    to: str
+    sender: str
+    subject: str
+    text: str
+    html: str
+    at: datetime
+    reply_to: str | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID, with its brackets. Source: RFC 5322, 3.6.4."""
+        digest = hashlib.sha256(self.key.encode()).hexdigest()[:32]
+        return f"<{digest}@{address_of(self.sender).rpartition('@')[2] or 'localhost'}>"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers beside From, To and Subject, whatever sends it. Source: RFC 3834 on mails that programs send."""
+        return {"Message-ID": self.message_id, "Auto-Submitted": "auto-generated"}
+
+    def message(self) -> EmailMessage:
+        """As it goes over SMTP: text, with HTML as its alternative."""
+        message = EmailMessage(policy=_POLICY)
+        message["Subject"] = self.subject
+        message["From"] = self.sender
+        message["To"] = self.to
+        message["Date"] = format_datetime(self.at)
+        if self.reply_to is not None:
+            message["Reply-To"] = self.reply_to
+        for name, value in self.headers.items():
+            message[name] = value
+        message.set_content(self.text)
+        message.add_alternative(self.html, subtype="html")
+        return message
 
 
-async def send_mail(settings: Settings, to: str, outcome: JobOutcome, details: Sequence[str]) -> None:
-    """Tell one addressee.
+class MailSender(Protocol):
+    """A way to send a mail."""
+
+    async def send(self, mail: Mail) -> None:
+        """Send it to its addressee.
+
+        Raises:
+            TransientError: Nothing was sent; it may be tried again.
+            RecipientRefused: There is no such mailbox.
+            PermanentError: It is refused for another reason: settings, or the mail itself.
+            MaybeSent: The server had all of it and did not answer.
+        """
+        ...
+
+
+def sender_of(settings: Settings, fetch: Fetcher) -> MailSender:
+    """The way to send that the operator has set.
 
     Raises:
-        TransientError: Nothing was sent; it may be tried again.
-        PermanentError: The server refuses it, or none is set.
-        MaybeSent: The server had all of it and did not answer.
+        PermanentError: None is.
     """
-    if settings.smtp_url is None or settings.mail_from is None:
-        raise PermanentError(
-            "there is no mail server: set MILLRACE_SMTP_URL and MILLRACE_MAIL_FROM", reason="no_mail_server"
-        )
-    server = _server(settings.smtp_url.get_secret_value())
-    message = mail_of(outcome, to, settings.mail_from, details)
-    client = aiosmtplib.SMTP(
-        hostname=server.host,
-        port=server.port,
-        username=server.user,
-        password=server.password,
-        use_tls=server.is_tls,
-        timeout=TIMEOUT_S,
-    )
-    try:
-        await _handed_over(client, message, settings.mail_from, to, server)
-    finally:
-        client.close()
+    from consumers.notify.sendgrid import SendGrid  # noqa: PLC0415 - they import this module
+    from consumers.notify.smtp import Smtp  # noqa: PLC0415 - as above
 
-
-async def _handed_over(client: aiosmtplib.SMTP, message: EmailMessage, sender: str, to: str, server: _Server) -> None:
-    place = f"{server.host}:{server.port}"
-    try:
-        await client.connect()
-        await client.mail(_address(sender))
-        await client.rcpt(to)
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise _told(error, place, to) from error
-    try:
-        await client.data(message.as_bytes())
-    except aiosmtplib.SMTPDataError as error:
-        raise _told(error, place, to) from error
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise MaybeSent(
-            f"the mail server {place} took the mail to {to} and did not say whether it keeps it "
-            f"({type(error).__name__}); it may arrive, so it is not sent again"
-        ) from error
-    try:
-        await client.quit()
-    except (aiosmtplib.SMTPException, OSError):
-        return  # it was accepted; how the server takes leave is its business
-
-
-def _told(error: Exception, place: str, to: str) -> PermanentError | TransientError:
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        said = f"the mail server {place} answered {error.code} to the mail to {to}: {error.message}"
-        if error.code >= _PERMANENT:
-            return PermanentError(f"{said}; correct the address or the settings of the server", reason="mail_refused")
-        return TransientError(f"{said}; it is tried again", reason="mail_deferred")
-    said = f"the mail server {place} cannot be reached ({type(error).__name__}: {error})"
-    return TransientError(f"{said}; check MILLRACE_SMTP_URL", reason="mail_server_unreachable")
-
-
-def _server(url: str) -> _Server:
-    parts = urlsplit(url)
-    return _Server(
-        parts.hostname or "localhost",
-        parts.port or _PORTS[parts.scheme],
-        parts.scheme == "smtps",
-        unquote(parts.username) if parts.username else None,
-        unquote(parts.password) if parts.password else None,
+    if settings.sendgrid_api_key is not None:
+        return SendGrid(settings.sendgrid_url, settings.sendgrid_api_key, fetch)
+    if settings.smtp_url is not None:
+        return Smtp(settings.smtp_url)
+    raise PermanentError(
+        "there is no mail server: set MILLRACE_SMTP_URL or MILLRACE_SENDGRID_API_KEY, and MILLRACE_MAIL_FROM",
+        reason="no_mail_server",
     )
 
 
-def _address(sender: str) -> str:
+def address_of(sender: str) -> str:
     """The bare address of ``Name <address>``."""
     return sender.rpartition("<")[2].rstrip("> ").strip()
+
+
+def name_of(sender: str) -> str:
+    """The name of ``Name <address>``, empty for a bare address."""
+    return sender.rpartition("<")[0].strip().strip('"')

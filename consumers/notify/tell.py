@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from consumers.notify.event import cloud_event, message_id, outcome_of
-from consumers.notify.mail import MaybeSent, send_mail
+from consumers.notify.mail import MAIL_LIMIT, Mail
+from consumers.notify.post import CHANNEL, GIVE_UP_AFTER, post
 from consumers.notify.webhook import send_webhook
-from consumers.outcome import Done, Outcome
+from consumers.notify.words import html_of, subject_of, text_of
+from consumers.outcome import Done, Outcome, Snooze
 from consumers.stage import stage
 from schemas.jobs import NotifySpec
 from schemas.stages import Ending
 from streams.errors import PermanentError, TransientError
-from streams.policy import RetryPolicy, StagePolicy
+from streams.policy import RetryPolicy, StagePolicy, waiting_for
 
 if TYPE_CHECKING:
     from consumers.context import StageContext
@@ -29,27 +28,15 @@ POLICY: Final = StagePolicy(
     concurrency=10,
     pool="mail",
     retry=RetryPolicy(max_attempts=6, base_s=10, cap_s=600),
+    reserves=(MAIL_LIMIT,),
 )
-
-GIVE_UP_AFTER: Final = timedelta(hours=1)
-"""From the first try to tell an addressee."""
 
 AT_ONCE: Final = 4
 """Addressees told at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Addressee:
-    """Who is to be told.
-
-    Attributes:
-        is_repeatable: Whether the receiver recognises a repeat, so that a try of unknown end may be made again.
-    """
-
-    channel: str
-    target: str
-    is_repeatable: bool
-    send: Callable[[], Awaitable[None]]
+Heard = float | None
+"""Seconds until the limit lets an addressee be told; None: that has come to an end."""
 
 
 @stage(name="notify", accepts=Ending, policy=POLICY)
@@ -63,30 +50,19 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
     told = record.fields.get("notify") if record is not None else None
     if not told:
         return Done()
-    gate = asyncio.Semaphore(AT_ONCE)
-    addressees = _addressees(NotifySpec.model_validate_json(told), outcome, await _details(outcome, ctx), ctx)
-    ends = await asyncio.gather(*(_tell(one, outcome, gate, ctx) for one in addressees), return_exceptions=True)
-    errors = [end for end in ends if end is not None]
-    if errors:
-        await ctx.checkpoint({"published": True})
-        raise errors[0]
-    return Done()
-
-
-def _addressees(spec: NotifySpec, outcome: JobOutcome, details: list[str], ctx: StageContext) -> list[_Addressee]:
-    settings = ctx.settings
-    found = [
-        _Addressee("mail", address, is_repeatable=False, send=partial(send_mail, settings, address, outcome, details))
-        for address in dict.fromkeys(spec.email)
-    ]
+    spec, gate = NotifySpec.model_validate_json(told), asyncio.Semaphore(AT_ONCE)
+    details = await _details(outcome, ctx) if spec.email else []
+    tries = [_mail(to, outcome, details, gate, ctx) for to in dict.fromkeys(spec.email)]
     if spec.webhook is not None:
-        url = str(spec.webhook)
-        send = partial(
-            send_webhook, ctx.fetch, url, outcome, secret=settings.webhook_secret, traceparent=ctx.traceparent,
-            now=datetime.now(UTC),
-        )  # fmt: skip
-        found.append(_Addressee("webhook", url, is_repeatable=True, send=send))
-    return found
+        tries.append(_webhook(str(spec.webhook), outcome, gate, ctx))
+    heard = await asyncio.gather(*tries, return_exceptions=True)
+    errors = [one for one in heard if isinstance(one, BaseException)]
+    waits = [one for one in heard if isinstance(one, float)]
+    if errors or waits:
+        await ctx.checkpoint({"published": True})
+    if errors:
+        raise errors[0]
+    return Snooze(min(waits), waiting_for("mail")) if waits else Done()
 
 
 async def _details(outcome: JobOutcome, ctx: StageContext) -> list[str]:
@@ -104,42 +80,68 @@ def _line(missing: object) -> str:
     return ": ".join(str(missing[name]) for name in ("what", "reason", "url") if missing.get(name))
 
 
-async def _tell(
-    one: _Addressee, outcome: JobOutcome, gate: asyncio.Semaphore, ctx: StageContext
-) -> TransientError | None:
-    """Try to tell one addressee; answers the error when it is worth another try."""
-    deliveries, key = (
-        ctx.store.deliveries,
-        f"{ctx.job_id}/{outcome.revision}/{message_id(outcome, one.channel, one.target)}",
-    )
+def _key(outcome: JobOutcome, channel: str, target: str, ctx: StageContext) -> str:
+    return f"{ctx.job_id}/{outcome.revision}/{message_id(outcome, channel, target)}"
+
+
+async def _mail(to: str, outcome: JobOutcome, details: list[str], gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
+    """Try to mail one addressee."""
+    mail = Mail(
+        _key(outcome, CHANNEL, to, ctx), to, ctx.settings.mail_from or "", subject_of(outcome),
+        text_of(outcome, details), html_of(outcome, details), outcome.finished_at,
+    )  # fmt: skip
     async with gate:
-        delivery = await deliveries.begin(
-            key, tenant=ctx.tenant, job_id=ctx.job_id, revision=outcome.revision, channel=one.channel,
-            target=one.target, deadline_at=datetime.now(UTC) + GIVE_UP_AFTER,
-        )  # fmt: skip
-        if delivery.status in {"sent", "failed"}:
-            return None
-        if delivery.status == "unknown" and not one.is_repeatable:
-            ctx.log.warning("%s to %s may have been sent before; it is not sent again", one.channel, one.target)
-            return None
         try:
-            await one.send()
-        except MaybeSent as error:
-            await deliveries.end(key, "unknown", tenant=ctx.tenant, error=str(error))
-            ctx.log.warning("%s", error)
+            posted = await post(ctx, mail)
         except PermanentError as error:
-            await deliveries.end(key, "failed", tenant=ctx.tenant, error=str(error))
-            ctx.log.error("%s to %s failed: %s", one.channel, one.target, error)  # noqa: TRY400 - it is no surprise
+            ctx.log.error("mail to %s failed: %s", to, error)  # noqa: TRY400 - it is no surprise
+            return None
         except TransientError as error:
-            is_last = ctx.attempt >= POLICY.retry.max_attempts or _is_over(delivery.deadline_at)
-            await deliveries.end(key, "failed" if is_last else "pending", tenant=ctx.tenant, error=str(error))
-            ctx.log.warning("%s to %s: attempt %d: %s", one.channel, one.target, ctx.attempt, error)
-            return None if is_last else error
-        else:
-            await deliveries.end(key, "sent", tenant=ctx.tenant)
-            ctx.log.info("%s to %s was sent", one.channel, one.target)
+            await _again_or_not(error, mail.key, f"mail to {to}", ctx)
+            return None
+    if posted.ended == "wait":
+        return posted.wait_s
+    if posted.ended == "sent":
+        ctx.log.info("mail to %s was sent", to)
+    else:
+        ctx.log.warning("%s", posted.said)
     return None
 
 
-def _is_over(deadline_at: datetime | None) -> bool:
-    return deadline_at is not None and deadline_at <= datetime.now(UTC)
+async def _webhook(url: str, outcome: JobOutcome, gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
+    """Try to call one webhook; the receiver recognises a repeat, so a try of unknown end is made again."""
+    deliveries, key = ctx.store.deliveries, _key(outcome, "webhook", url, ctx)
+    async with gate:
+        delivery = await deliveries.begin(
+            key, tenant=ctx.tenant, job_id=ctx.job_id, revision=ctx.revision, channel="webhook", target=url,
+            deadline_at=datetime.now(UTC) + GIVE_UP_AFTER,
+        )  # fmt: skip
+        if delivery.status in {"sent", "failed"}:
+            return None
+        try:
+            await send_webhook(
+                ctx.fetch, url, outcome, secret=ctx.settings.webhook_secret, traceparent=ctx.traceparent,
+                now=datetime.now(UTC),
+            )  # fmt: skip
+        except PermanentError as error:
+            await deliveries.end(key, "failed", tenant=ctx.tenant, error=str(error))
+            ctx.log.error("webhook to %s failed: %s", url, error)  # noqa: TRY400 - it is no surprise
+            return None
+        except TransientError as error:
+            await deliveries.end(key, "pending", tenant=ctx.tenant, error=str(error))
+            is_over = delivery.deadline_at is not None and delivery.deadline_at <= datetime.now(UTC)
+            await _again_or_not(error, key, f"webhook to {url}", ctx, is_over=is_over)
+            return None
+        await deliveries.end(key, "sent", tenant=ctx.tenant)
+    ctx.log.info("webhook to %s was sent", url)
+    return None
+
+
+async def _again_or_not(
+    error: TransientError, key: str, what: str, ctx: StageContext, *, is_over: bool = False
+) -> None:
+    """Raise an error that is worth another try; give up on the last one."""
+    ctx.log.warning("%s: attempt %d: %s", what, ctx.attempt, error)
+    if not is_over and ctx.attempt < POLICY.retry.max_attempts:
+        raise error
+    await ctx.store.deliveries.end(key, "failed", tenant=ctx.tenant, error=str(error))

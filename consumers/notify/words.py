@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from html import escape
-from importlib.resources import files
-from string import Template
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from consumers.notify.templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,38 +33,35 @@ def subject_of(outcome: JobOutcome) -> str:
 
 def text_of(outcome: JobOutcome, details: Sequence[str]) -> str:
     """The mail as text."""
-    shown = "\n".join(f"  - {line}" for line in _shown(details))
-    return _template(outcome, "txt").substitute(_fields(outcome), details=f"\n{shown}\n" if shown else "")
+    return _rendered(outcome, details, "txt")
 
 
 def html_of(outcome: JobOutcome, details: Sequence[str]) -> str:
     """The mail as HTML; everything that a site or a user wrote is escaped."""
-    shown = "".join(f"<li>{escape(line)}</li>" for line in _shown(details))
-    fields = {name: escape(value) for name, value in _fields(outcome).items()}
-    return _template(outcome, "html").substitute(fields, details=f"<ul>{shown}</ul>" if shown else "")
+    return _rendered(outcome, details, "html")
 
 
-def _fields(outcome: JobOutcome) -> dict[str, str]:
-    return {
+def page_of(text: str) -> str:
+    """Plain text as a page of HTML: a paragraph for each block of lines."""
+    blocks = [block.splitlines() for block in re.split(r"\n\s*\n", text.strip())]
+    return render("letter.html", paragraphs=blocks)
+
+
+def shown(details: Sequence[str], most: int = MAX_DETAILS) -> list[str]:
+    """Lines as a mail shows them: each on one line and cut, the first `most`, and how many more there are."""
+    lines = [" ".join(line.split())[:_LINE_CHARS] for line in details[:most]]
+    left = len(details) - len(lines)
+    return [*lines, f"and {left} more"] if left > 0 else lines
+
+
+def _rendered(outcome: JobOutcome, details: Sequence[str], kind: str) -> str:
+    fields: dict[str, Any] = {
         "job_id": outcome.job_id,
         "flow": outcome.flow,
         "said": _SAID[outcome.status],
         "error": outcome.error or "not known",
         "finished_at": f"{outcome.finished_at:%Y-%m-%d %H:%M:%S %Z}",
         "trace_id": outcome.trace_id or "none",
+        "details": shown(details),
     }
-
-
-def _shown(details: Sequence[str]) -> list[str]:
-    lines = [" ".join(line.split())[:_LINE_CHARS] for line in details[:MAX_DETAILS]]
-    left = len(details) - len(lines)
-    return [*lines, f"and {left} more"] if left > 0 else lines
-
-
-def _template(outcome: JobOutcome, kind: str) -> Template:
-    return _read(f"{'finished' if outcome.status in _FINISHED else 'failed'}.{kind}")
-
-
-@cache
-def _read(name: str) -> Template:
-    return Template(files("consumers.notify").joinpath("templates", name).read_text(encoding="utf-8"))
+    return render(f"{'finished' if outcome.status in _FINISHED else 'failed'}.{kind}", **fields)

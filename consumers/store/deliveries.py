@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.models import Delivery
+from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from consumers.store.database import Database
 
 DeliveryStatus = Literal["pending", "sent", "failed", "unknown"]
@@ -33,6 +33,7 @@ class Deliveries:
         channel: str,
         target: str,
         deadline_at: datetime | None = None,
+        again: bool = False,
     ) -> Delivery:
         """Note that a delivery is about to be tried, and get its record.
 
@@ -47,6 +48,7 @@ class Deliveries:
             channel: ``mail``, ``webhook`` and so on.
             target: The addressee.
             deadline_at: When to give up.
+            again: Begin one that ``failed`` once more.
 
         Returns:
             The record; ``unknown`` when an earlier try was begun and its end was not seen.
@@ -67,7 +69,7 @@ class Deliveries:
             .where(
                 Delivery.idempotency_key == idempotency_key,
                 Delivery.tenant == tenant,
-                Delivery.status.in_(("pending", "unknown")),
+                Delivery.status.in_(("pending", "unknown", "failed") if again else ("pending", "unknown")),
             )
             .values(attempts=Delivery.attempts + 1, status="unknown")
         )
@@ -78,6 +80,12 @@ class Deliveries:
             session.expunge(delivery)
             await session.execute(begun, execution_options={"synchronize_session": False})
         return delivery
+
+    async def find(self, idempotency_key: str, *, tenant: str) -> Delivery | None:
+        """A delivery's record as it is; None when it was never begun."""
+        query = select(Delivery).where(Delivery.idempotency_key == idempotency_key, Delivery.tenant == tenant)
+        async with self._database.begin() as session:
+            return (await session.scalars(query)).one_or_none()
 
     async def end(self, idempotency_key: str, status: DeliveryStatus, *, tenant: str, error: str | None = None) -> None:
         """Note how a try ended; what is ``sent`` stays so.
@@ -105,3 +113,39 @@ class Deliveries:
         )
         async with self._database.begin() as session:
             return list(await session.scalars(query))
+
+    async def page(
+        self,
+        *,
+        tenant: str,
+        channel: str,
+        statuses: tuple[DeliveryStatus, ...] = (),
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Delivery]:
+        """A tenant's deliveries over a channel, newest first.
+
+        Args:
+            tenant: Whose.
+            channel: ``mail`` or ``webhook``.
+            statuses: Only those; empty for all.
+            cursor: `next` of the page before.
+            limit: Most items, 1 to 1,000.
+
+        Raises:
+            BadCursorError: The cursor is not one that a list gave.
+        """
+        query = (
+            select(Delivery)
+            .where(Delivery.tenant == tenant, Delivery.channel == channel)
+            .order_by(Delivery.created_at.desc(), Delivery.idempotency_key.desc())
+        )
+        if statuses:
+            query = query.where(Delivery.status.in_(statuses))
+        if cursor is not None:
+            after = read_cursor(cursor, datetime, str)
+            query = query.where(tuple_(Delivery.created_at, Delivery.idempotency_key) < tuple_(*after))
+        async with self._database.begin() as session:
+            found = list(await session.scalars(query.limit(checked_limit(limit) + 1)))
+        more, found = len(found) > limit, found[:limit]
+        return Page(found, write_cursor(found[-1].created_at, found[-1].idempotency_key) if more else None)

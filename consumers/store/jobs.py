@@ -80,6 +80,7 @@ class Jobs:
         *,
         tenant: str,
         flow: str | None = None,
+        but_flow: str | None = None,
         status: str | None = None,
         replay: str | None = None,
         cursor: str | None = None,
@@ -90,6 +91,7 @@ class Jobs:
         Args:
             tenant: Whose.
             flow: Only of this flow.
+            but_flow: Of every flow but this.
             status: Only with this status.
             replay: Only those that this replay submitted.
             cursor: `next` of the page before.
@@ -101,6 +103,8 @@ class Jobs:
         query = select(Job).where(Job.tenant == tenant).order_by(Job.created_at.desc(), Job.job_id.desc())
         if flow is not None:
             query = query.where(Job.flow == flow)
+        if but_flow is not None:
+            query = query.where(Job.flow != but_flow)
         if status is not None:
             query = query.where(Job.status == status)
         if replay is not None:

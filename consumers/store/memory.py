@@ -24,9 +24,11 @@ from consumers.store.models import (
     DocumentStatement,
     JobArtifact,
     Result,
+    Suppression,
 )
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.store import Store
+from consumers.store.suppressions import Suppressions, normal
 from schemas.filings import ExtractedDocument
 from streams.errors import PermanentError
 
@@ -163,7 +165,7 @@ class MemoryDeliveries(Deliveries):
 
     async def begin(
         self, idempotency_key: str, *, tenant: str, job_id: str, revision: int, channel: str, target: str,
-        deadline_at: datetime | None = None,
+        deadline_at: datetime | None = None, again: bool = False,
     ) -> Delivery:  # fmt: skip
         """Note that a delivery is about to be tried, and get its record as it was before."""
         now = datetime.now(UTC)
@@ -176,9 +178,13 @@ class MemoryDeliveries(Deliveries):
         )
         before = Delivery(**fields, status=kept.status, attempts=kept.attempts, last_error=kept.last_error)
         before.created_at, before.changed_at = kept.created_at, kept.changed_at
-        if kept.status in ("pending", "unknown"):
+        if kept.status in ("pending", "unknown") or (again and kept.status == "failed"):
             kept.status, kept.attempts = "unknown", kept.attempts + 1
         return before
+
+    async def find(self, idempotency_key: str, *, tenant: str) -> Delivery | None:
+        """A delivery's record as it is."""
+        return self._kept.get((tenant, idempotency_key))
 
     async def end(self, idempotency_key: str, status: DeliveryStatus, *, tenant: str, error: str | None = None) -> None:
         """Note how a try ended."""
@@ -189,6 +195,29 @@ class MemoryDeliveries(Deliveries):
     async def of(self, job_id: str, *, tenant: str) -> list[Delivery]:
         """The deliveries of a job, in the order of their making."""
         return [kept for (whose, _), kept in self._kept.items() if whose == tenant and kept.job_id == job_id]
+
+
+class MemorySuppressions(Suppressions):
+    """Addresses that get no mail."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._kept: dict[tuple[str, str], Suppression] = {}
+
+    async def find(self, address: str, *, tenant: str) -> Suppression | None:
+        """Whether an address is suppressed."""
+        return self._kept.get((tenant, normal(address)))
+
+    async def add(self, address: str, *, tenant: str, reason: str, detail: str = "") -> bool:
+        """Suppress an address."""
+        place = (tenant, normal(address))
+        is_new = place not in self._kept
+        self._kept.setdefault(place, Suppression(tenant=tenant, address=place[1], reason=reason, detail=detail))
+        return is_new
+
+    async def remove(self, address: str, *, tenant: str) -> bool:
+        """Let an address have mails again."""
+        return self._kept.pop((tenant, normal(address)), None) is not None
 
 
 class MemoryCompanies(Companies):
@@ -331,6 +360,7 @@ class MemoryStore(Store):
         self.results = MemoryResults(database)
         self.artifacts = MemoryArtifacts(database)
         self.deliveries = MemoryDeliveries(database)
+        self.suppressions = MemorySuppressions(database)
         self.companies = MemoryCompanies(database)
         self.documents = MemoryDocuments(database)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from consumers.store.audit import Audit
+from consumers.store.cleanup import Cleanup
 from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.suppressions import Suppressions
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +33,9 @@ class Store:
         artifacts: The jobs' files.
         inherited: What replayed jobs take over from their origins.
         deliveries: Notifications.
+        suppressions: Addresses that get no mail.
+        happenings: What a digest tells.
+        cleanup: Removes what is old.
         companies: With their compiled statements.
         documents: With what was read from them.
     """
@@ -44,6 +50,9 @@ class Store:
         self.artifacts = Artifacts(database)
         self.inherited = Inherited(database)
         self.deliveries = Deliveries(database)
+        self.suppressions = Suppressions(database)
+        self.happenings = Happenings(database)
+        self.cleanup = Cleanup(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
 

@@ -108,6 +108,7 @@ class WorkerContext:
     politeness = property(lambda self: self.bench.resources.politeness)
     blobs = property(lambda self: self.bench.resources.blobs)
     store = property(lambda self: self.bench.resources.store)
+    jobs = property(lambda self: self.bench.log)
 
     @property
     def collects(self) -> int:

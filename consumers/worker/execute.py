@@ -8,6 +8,7 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from mode import Service
@@ -300,9 +301,12 @@ class Executor(Service):
         if outcome.result is not None or entry.name.stage == "extract":
             await context.finish()
         if outcome.result is not None:
+            ttl_s = await self._bench.log.client.hget(entry.keys.job(entry.job), "result_ttl_s")
+            kept_s = int(ttl_s or self._bench.resources.settings.result_ttl_s)
             await context.store.results.put(
-                entry.job, outcome.result.model_dump(mode="json"), tenant=entry.tenant, revision=entry.revision
-            )
+                entry.job, outcome.result.model_dump(mode="json"), tenant=entry.tenant, revision=entry.revision,
+                expires_at=datetime.now(UTC) + timedelta(seconds=kept_s),
+            )  # fmt: skip
         if outcome.emits:
             emissions = await encode(outcome.emits, stage, self._bench.resources.blobs, entry.tenant)
         for missing in outcome.missing:

@@ -17,6 +17,7 @@ from streams import scripts
 from streams.connect import AWAY, connect
 from streams.errors import Refused
 from streams.groups import Entries, GroupReader
+from streams.pressure import Pressure
 from streams.reader import GROUP
 from streams.scripts import Code
 
@@ -38,6 +39,7 @@ class Ingest(Service):
         self._worker = worker
         self._client = connect(worker.redis_url, timeout_s=BLOCK_MS / 1_000 + 5, resent=0, single=True)
         self._reader = GroupReader(self._client, [worker.keys.events], GROUP, worker.name, deletes=True)
+        self._pressure = Pressure(self._client, worker.keys)
         secret = worker.settings.events_secret
         self._secret = secret.get_secret_value() if secret is not None else None
         super().__init__()
@@ -50,6 +52,9 @@ class Ingest(Service):
                 if not has_group:
                     await self._reader.create_group()
                     has_group = True
+                if await self._pressure.said():  # what came stays in its stream
+                    await self.sleep(BLOCK_MS / 1_000)
+                    continue
                 await self._reader.handle_next(self._handle, most=MOST, block_ms=BLOCK_MS)
                 if time.monotonic() - taken_over_s >= TAKE_OVER_EVERY_S:
                     taken_over_s = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -12,6 +13,7 @@ import orjson
 import psutil
 from mode import Service
 
+from consumers.worker.watchdog import is_deaf
 from streams.connect import AWAY
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Presence(Service):
             "seen_at": time.time(), "pools": worker.options.pools, "stages": worker.options.stages,
             "slots": worker.hand.slots, "in_hand": len(worker.hand.entries), "holds": held,
             "is_draining": worker.is_draining, "counts": worker.committer.counts, "refused": worker.committer.refused,
+            "deaf": [loop.pool for loop in worker.reading if is_deaf(loop, asyncio.get_running_loop().time())],
             "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
         }  # fmt: skip
         key = worker.keys.worker(worker.name)

@@ -20,25 +20,53 @@ CLOSED_BELL_MS: Final = 200
 """Wait at the doorbell while a stage's streams are not read: nothing rings when they are again."""
 
 
+REVIVED: Final = "revived"
+"""The message of a cancellation that is no end."""
+
+
 class ReadLoop(Service):
     """Reads the streams of one pool for a hand, so that a full pool holds up no other; stops first in a drain."""
 
     def __init__(self, reader: Reader, hand: Hand, pool: str, bell_name: str) -> None:
         self._reader = reader
         self._hand = hand
-        self._pool = pool
+        self.pool = pool
         self._bell_name = bell_name
         self._at_rest = asyncio.Lock()
+        self._reads: asyncio.Task[None] | None = None
         self.is_reading = True
+        self.heard_s = asyncio.get_event_loop().time()
         super().__init__()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may read: its pool has a free slot."""
+        return self._hand.has_room[self.pool].is_set()
+
+    def revive(self) -> None:
+        """Break off a read that does not come back and begin anew; what it brought meanwhile is had by its lease."""
+        self.heard_s = asyncio.get_running_loop().time()
+        if self._reads is not None:
+            self._reads.cancel(REVIVED)
 
     @Service.task
     async def _read(self) -> None:
-        hand, reader, pool = self._hand, self._reader, self._pool
+        while not self.should_stop and self.is_reading:
+            self._reads = asyncio.create_task(self._read_on())
+            try:
+                await self._reads
+            except asyncio.CancelledError as cancelled:
+                if REVIVED not in cancelled.args:
+                    self._reads.cancel()
+                    raise
+
+    async def _read_on(self) -> None:
+        hand, reader, pool = self._hand, self._reader, self.pool
         has_room = hand.has_room[pool]
         while not self.should_stop:
             if not reader.is_waiting:
                 await has_room.wait()
+                self.heard_s = asyncio.get_running_loop().time()
             async with self._at_rest:
                 if not self.is_reading:
                     return
@@ -55,6 +83,7 @@ class ReadLoop(Service):
                     logger.warning("the log is away, nothing is read: %s", error)
                     await asyncio.sleep(0.2)
                     continue
+                self.heard_s = asyncio.get_running_loop().time()
                 for entry in entries:
                     hand.take(entry)
             if entries:
@@ -70,7 +99,7 @@ class ReadLoop(Service):
         A read that is broken off instead may have been answered: its entries would wait for their lease to run out.
         """
         self.is_reading = False
-        self._hand.has_room[self._pool].set()
+        self._hand.has_room[self.pool].set()
         await self._come_to_rest()
         try:
             for entry in await self._reader.last_rings():

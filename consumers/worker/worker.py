@@ -124,6 +124,8 @@ class Worker(Service):
         self.moves = Moves(self.client, self.name, flows, settings.record_ttl_s)
         # A connection of its own, and an answer that does not come is asked for again well within the lease.
         self._lease_client = connect(redis_url, timeout_s=max(0.5, settings.lease_ms / 3_000), single=True)
+        self.is_spent = asyncio.Event()
+        """It should be replaced: who runs it drains it, and a supervisor starts another."""
         super().__init__()
 
     def on_init_dependencies(self) -> Iterable[Any]:

@@ -213,3 +213,61 @@ def test_the_entries_of_a_stream_are_printed_and_copied(here: Home, done: str) -
     assert here.json("replay", *some, "--into", "elsewhere")["copied"] == 3
     copied = [json.loads(line) for line in here.run("replay", "--stream", "elsewhere", "--print").splitlines()]
     assert [row["fields"] for row in copied] == [row["fields"] for row in rows[1:4]]
+
+
+def test_schedules_by_hand(here: Home) -> None:
+    made = here.run(
+        "schedule", "add", "each-night", "noop", "--cron", "30 2 * * *", "--time-zone", "Europe/Berlin", "--spec",
+        '{"fan_out": 2}', "--about", "for the test",
+    )  # fmt: skip
+    assert "Schedule each-night: 30 2 * * * Europe/Berlin, next " in made
+    assert "./millrace schedule run each-night" in made
+    again = here.done("schedule", "add", "each-night", "noop", "--every", "2h")
+    assert (again.returncode, "there is a schedule each-night already" in again.stderr) == (2, True)
+    assert "for the test" in here.run("schedule", "show", "each-night")
+    job = here.json("schedule", "run", "each-night")["job_id"]
+    assert here.json("job", job)["flow"] == "noop"
+    assert "paused" in here.run("schedule", "pause", "each-night", "--reason", "holidays")
+    assert here.json("schedule", "show", "each-night")["pause_reason"] == "holidays"
+    assert "goes on, next" in here.run("schedule", "resume", "each-night")
+    names = {one["name"]: one for one in here.lines("schedule", "list")}
+    assert {"each-night", "clean-up", "stale-jobs", "health", "memory", "digest"} <= names.keys()
+    assert names["stale-jobs"]["every_s"] == 900
+    assert "every 15 m" in here.run("schedule", "list")
+    assert "is gone" in here.run("schedule", "remove", "each-night")
+    assert here.done("schedule", "show", "each-night").returncode == 1
+    built_in = here.done("schedule", "remove", "health")
+    assert (built_in.returncode, "pause it instead" in built_in.stderr) == (2, True)
+    for wrong in (["--every", "2 fortnights"], ["--cron", "61 * * * *"], [], ["--every", "1h", "--spec", '{"a": 1}']):
+        assert here.done("schedule", "add", "wrong", "noop", *wrong).returncode == 2, wrong
+
+
+def test_maintenance_stays_out_of_the_list_of_jobs(here: Home) -> None:
+    job = here.json("schedule", "run", "stale-jobs")["job_id"]
+    assert here.json("job", job)["flow"] == "maintenance"
+    assert job not in {one["job_id"] for one in here.lines("jobs")}
+    assert job in {one["job_id"] for one in here.lines("jobs", "--flow", "maintenance")}
+    report = here.json("submit", "maintenance", "clean_up", "--dry-run", "--wait")
+    assert report["status"] == "succeeded"
+
+
+def test_limits_by_hand(here: Home) -> None:
+    assert re.search(r"^maintenance +1 at once", here.run("limits", "list"), re.MULTILINE)
+    assert "is 3 at once now (declared: 1 at once)" in here.run("limits", "set", "maintenance", "3")
+    (shown,) = [one for one in here.lines("limits", "list") if one["name"] == "maintenance"]
+    assert (shown["count"], shown["declared"]) == (3, {"count": 1})
+    assert here.done("limits", "set", "maintenance", "3", "--per", "60").returncode == 2
+    assert "is as declared again" in here.run("limits", "clear", "maintenance")
+    unknown = here.done("limits", "set", "nothing", "3")
+    assert (unknown.returncode, "there is no limit 'nothing'" in unknown.stderr) == (1, True)
+    assert "10 in 60 s" in here.run("limits", "list")
+
+
+def test_suppressed_addresses_by_hand(here: Home) -> None:
+    assert "No address is suppressed." in here.run("suppressions", "list")
+    assert "gets no mail from now on" in here.run("suppressions", "add", "ann@example.com", "--reason", "asked")
+    assert here.done("suppressions", "add", "nobody").returncode == 2
+    (row,) = here.lines("suppressions", "list")
+    assert (row["address"], row["reason"]) == ("ann@example.com", "asked")
+    assert here.json("suppressions", "remove", "ann@example.com")["removed"]
+    assert here.done("suppressions", "remove", "ann@example.com").returncode == 1

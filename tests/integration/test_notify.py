@@ -6,16 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default as modern
 from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 import pytest
 from aiohttp import web
-from aiosmtpd.smtp import SMTP
 from standardwebhooks import Webhook
 
 from consumers.context import StageContext
@@ -26,8 +22,10 @@ from consumers.stage import stage
 from consumers.store import upgrade
 from schemas.jobs import Asked
 from schemas.stages import CompileRequest, Payload
+from streams.overrides import Override, Overrides
 from streams.record import JobRecord
 from tests.support.flow_place import TENANT, Place, place
+from tests.support.postbox import Postbox, open_postbox
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TO = "reader@example.com"
@@ -70,7 +68,9 @@ async def open_place(valkey_url: str, database_url: str, namespace: str, tmp_pat
 
         async def opened(**settings: Any) -> Place:
             running = place(valkey_url, database_url, tmp_path, flow=FLOW, namespace=namespace, **settings)
-            return await stack.enter_async_context(running)
+            here = await stack.enter_async_context(running)
+            await Overrides(here.worker.client, here.worker.keys).set("mail", Override(1_000))
+            return here
 
         yield opened
 
@@ -109,32 +109,9 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-class Postbox:
-    """Takes mails and answers as told, 250 at the end; "drop" takes one and hangs up."""
-
-    def __init__(self) -> None:
-        self.answers: list[str] = []
-        self.mails: list[EmailMessage] = []
-        self.settings: dict[str, str] = {}
-
-    async def handle_DATA(self, server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer[0] in "2d":
-            mail = message_from_bytes(envelope.content, policy=modern)
-            assert isinstance(mail, EmailMessage)
-            self.mails.append(mail)
-        if answer == "drop":
-            server.transport.abort()
-        return answer
-
-
 @pytest.fixture
 async def postbox() -> AsyncIterator[Postbox]:
-    postbox = Postbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(postbox), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    postbox.settings = {"smtp_url": f"smtp://127.0.0.1:{port}", "mail_from": "Millrace <millrace@example.com>"}
-    async with server:
+    async with open_postbox() as postbox:
         yield postbox
 
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "demo up submit run jobs job result logs trace cancel retry "
     "worker api workers streams stages pause resume purge dlq replay limits audit-log keys doctor migrate "
     "bench"
+    "worker api workers streams stages dlq limits schedule suppressions keys doctor migrate bench"
 )
 
 

@@ -4,7 +4,7 @@ from consumers.store.models.audit import AuditEntry
 from consumers.store.models.base import Base
 from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
-from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result
+from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result, Suppression
 
 __all__ = [
     "AuditEntry",
@@ -22,5 +22,6 @@ __all__ = [
     "JobLog",
     "JobLogTotal",
     "Result",
+    "Suppression",
     "TaskEvent",
 ]

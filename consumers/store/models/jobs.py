@@ -30,6 +30,7 @@ class Job(Base):
         Index("ix_jobs_tenant_created", "tenant", "created_at", "job_id"),
         Index("ix_jobs_tenant_status_created", "tenant", "status", "created_at", "job_id"),
         Index("ix_jobs_replay", "replay", postgresql_where=text("replay IS NOT NULL")),
+        Index("ix_jobs_finished_at", "finished_at"),
     )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)

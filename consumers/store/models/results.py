@@ -29,6 +29,7 @@ class Result(Base):
     """The result of one revision of a job; the highest revision is the latest."""
 
     __tablename__ = "results"
+    __table_args__ = (Index("ix_results_expires_at", "expires_at"),)
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
@@ -82,6 +83,7 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("status IN ('pending', 'sent', 'failed', 'unknown')", name="status"),
         Index("ix_deliveries_job_id", "job_id"),
+        Index("ix_deliveries_tenant_channel_created", "tenant", "channel", "created_at", "idempotency_key"),
     )
 
     idempotency_key: Mapped[str] = mapped_column(primary_key=True)
@@ -96,3 +98,21 @@ class Delivery(Base):
     deadline_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+
+
+class Suppression(Base):
+    """An address that gets no mail.
+
+    Attributes:
+        address: In small letters.
+        reason: ``bounced``, or what an operator wrote.
+        detail: What the mail server said.
+    """
+
+    __tablename__ = "suppressions"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    detail: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,1 @@
+"""Mail as a job of its own: one task for each addressee."""
