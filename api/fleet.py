@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from api.services import Services
     from consumers.flow import Flows
     from schemas.names import StageName
+    from streams.keys import Keys
 
 CHUNK: Final = 300
 """Commands in one pipeline."""
@@ -58,13 +59,20 @@ async def streams(services: Services) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+async def presence(client: Any, keys: Keys) -> list[dict[str, Any]]:
+    """The records of the workers whose presence has not expired, by name."""
+    names = sorted(name.decode() for name in await client.smembers(keys.workers))
+    if not names:
+        return []
+    pipe = client.pipeline(transaction=False)
+    for name in names:
+        pipe.get(keys.worker(name))
+    return [orjson.loads(record) for record in await pipe.execute() if record]
+
+
 async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:
     """The workers whose presence has not expired; of what they hold only this tenant's."""
-    names = sorted(name.decode() for name in await services.client.smembers(services.keys.workers))
-    pipe = services.client.pipeline(transaction=False)
-    for name in names:
-        pipe.get(services.keys.worker(name))
-    shown = [orjson.loads(record) for record in (await pipe.execute() if names else ()) if record]
+    shown = await presence(services.client, services.keys)
     held = sorted({one["job"] for worker in shown for one in worker["holds"]})
     pipe = services.client.pipeline(transaction=False)
     for job in held:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, limits, operate, processes
+from api.cli import care, demo, health, jobs, limits, operate, processes
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -28,16 +28,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"millrace {version('millrace')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
-    *, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Crawl, classify, download, extract, compile, notify: six stages on a durable log."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        say(f"millrace {version_of('millrace')}")
-        raise typer.Exit
 
 
 app.command(rich_help_panel=START)(demo.demo)
@@ -60,6 +66,7 @@ for operation in (
     care.bench,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
+app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
 app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
