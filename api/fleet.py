@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from consumers.worker.presence import presence
 from schemas.names import LANES, STAGES
 from streams.keys import StreamName
 from streams.policy import RateLimit, StagePolicy
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from api.services import Services
     from consumers.flow import Flows
     from schemas.names import StageName
-    from streams.keys import Keys
 
 CHUNK: Final = 300
 """Commands in one pipeline."""
@@ -57,17 +55,6 @@ async def streams(services: Services) -> list[dict[str, Any]]:
             row[count] = sum(one[count] for one in row["partitions"])
         row["oldest_age_s"] = max(one["oldest_age_s"] for one in row["partitions"])
     return list(rows.values())
-
-
-async def presence(client: Any, keys: Keys) -> list[dict[str, Any]]:
-    """The records of the workers whose presence has not expired, by name."""
-    names = sorted(name.decode() for name in await client.smembers(keys.workers))
-    if not names:
-        return []
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        pipe.get(keys.worker(name))
-    return [orjson.loads(record) for record in await pipe.execute() if record]
 
 
 async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:

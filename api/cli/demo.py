@@ -199,7 +199,7 @@ async def _ready(tree: "Tree", services: "Services", port: int, processes: int, 
     Raises:
         MillraceError: They are not in time.
     """
-    from api.fleet import presence
+    from consumers.worker.presence import presence
 
     deadline = time.monotonic() + READY_WITHIN_S
     while tree.is_running and time.monotonic() < deadline:

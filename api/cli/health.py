@@ -50,7 +50,7 @@ def judge_workers(records: list[dict[str, Any]], now_s: float) -> tuple[bool, st
 
 async def _presence() -> list[dict[str, Any]]:
     from api.environment import find
-    from api.fleet import presence
+    from consumers.worker.presence import presence
     from schemas.settings import load_settings
     from streams.connect import connect
     from streams.keys import Keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from api.fleet import presence
+from consumers.worker.presence import presence
 from schemas.names import LANES, POOLS, STAGES
 
 if TYPE_CHECKING:
