@@ -14,6 +14,7 @@ from consumers.worker.presence import presence
 from streams.connect import AWAY
 from streams.doctor import survey
 from streams.errors import TransientError
+from streams.findings import Findings
 
 if TYPE_CHECKING:
     from consumers.flow import Flows
@@ -103,6 +104,7 @@ async def _of_log(patient: Patient) -> list[Finding]:
     findings += worklog.judge_groups(groups, patient.keys.all_partitions)
     findings += worklog.judge_survey(await survey(patient.client, patient.keys))
     dead = sum([await patient.client.xlen(keys.dlq) for keys in patient.keys.all_partitions])
+    findings += worklog.judge_told(await Findings(patient.client, patient.keys).all())
     if dead:
         findings.append(Finding("dead letters", "note", f"{dead:,}", "`./millrace dlq list` shows them"))
     return findings

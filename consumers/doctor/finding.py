@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "note", "bad"]
-Repair = Literal["", "log", "released", "groups", "history"]
-"""What ``--fix`` does about it: repairs the log, gives back what a dead consumer holds, makes missing groups, or ends
-jobs in history that are nowhere else; empty when a person must act."""
+Repair = Literal["", "log", "released", "groups", "history", "told"]
+"""What ``--fix`` does about it: repairs the log, gives back what a dead consumer holds, makes missing groups, ends
+jobs in history that are nowhere else, or forgets what was told; empty when a person must act."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from consumers.doctor.finding import Repair
 from consumers.worker.disown import disown
 from consumers.worker.presence import presence
 from streams.doctor import mend, survey
+from streams.findings import Findings
 from streams.reader import GROUP
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def repair(patient: Patient, *, dry_run: bool = False) -> list[Repaired]:
         again = (await survey(patient.client, patient.keys)).suspects if mended else ()
         mended += await mend(patient.log, patient.blobs.chunks, [one for one in again if one.kind in worklog.WHAT])
         done += [Repaired("log", one.suspect.job, one.did) for one in mended if one.did]
-    return done + await _history(patient, dry_run=dry_run)
+    return [*done, *await _history(patient, dry_run=dry_run), *await _told(patient, dry_run=dry_run)]
 
 
 async def _released(patient: Patient, *, dry_run: bool) -> list[Repaired]:
@@ -100,6 +101,16 @@ async def _history(patient: Patient, *, dry_run: bool) -> list[Repaired]:
         await patient.client.xadd(lifecycle, told)
         done.append(Repaired("history", row["job_id"], "it is marked failed"))
     return done
+
+
+async def _told(patient: Patient, *, dry_run: bool) -> list[Repaired]:
+    findings = Findings(patient.client, patient.keys)
+    told = await findings.all()
+    if not dry_run:
+        for one in told:
+            await findings.drop(one.kind, one.subject)
+    did = "would forget that it was told" if dry_run else "it was told, and is forgotten"
+    return [Repaired("told", f"{one.kind} {one.subject}", did) for one in told]
 
 
 __all__ = ["Repaired", "repair"]

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from consumers.doctor.finding import Finding
 from schemas.names import LANES, POOLS, STAGES
+from streams.findings import Finding as Told
 from streams.keys import PartitionKeys
 from streams.moves import RELEASED
 from streams.reader import GROUP
@@ -218,3 +219,9 @@ def judge_groups(facts: Sequence[GroupFacts], lifecycle: Sequence[PartitionKeys]
         told = f"{one.behind_s:,.0f} s behind on {one.stream}"
         findings.append(Finding(f"group {one.name}", "bad" if state == "bad" else "note", told, cure))
     return findings or [Finding("groups", "ok", f"{len(facts)} groups keep up")]
+
+
+def judge_told(told: Sequence[Told]) -> list[Finding]:
+    """What went wrong without a job of its own to tell it."""
+    cure = "`./millrace doctor --fix` forgets that it was told"
+    return [Finding(one.kind.replace("_", " "), "note", one.said, f"{one.cure}; {cure}", "told") for one in told]

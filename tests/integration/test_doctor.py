@@ -12,6 +12,8 @@ import pytest
 from api.services import Services
 from consumers.doctor import Finding, examine, repair
 from streams.doctor import Suspect, survey
+from streams.findings import Finding as Told
+from streams.findings import Findings
 from streams.keys import PartitionKeys
 from streams.reader import GROUP
 from tests.support.api_place import ApiPlace, api_place, until
@@ -231,6 +233,14 @@ async def test_jobs_that_only_history_has_are_marked_failed(ward: Ward) -> None:
 
         await until(has_failed)
     assert (await ward.finding("history")).state == "ok"
+
+
+async def test_what_was_noted_is_told_until_it_is_forgotten(ward: Ward) -> None:
+    await Findings(ward.client, ward.services.keys).note(Told("follow_up_refused", "0-a", "it was refused", "look", 1))
+    finding = await ward.finding("follow up refused")
+    assert (finding.state, finding.found) == ("note", "it was refused")
+    assert await ward.repaired() == ["it was told, and is forgotten"]
+    assert await ward.repaired() == []
 
 
 async def test_bytes_that_are_gone(ward: Ward, tmp_path: Any) -> None:
