@@ -153,6 +153,8 @@ class Keys:
         """What operators set limits to at run time."""
         self.findings = f"{namespace}:findings"
         """What went wrong without a job of its own to tell it."""
+        self.metrics = f"{namespace}:metrics"
+        """What all workers have counted."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
         self._by_partition: dict[int, PartitionKeys] = {}

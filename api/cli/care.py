@@ -162,12 +162,12 @@ def _figures(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 async def _examined(settings: "Settings") -> "list[Finding]":
     from api.environment import NothingRunning, connected, find
-    from consumers.doctor import Finding
+    from consumers.doctor import Finding, itself
 
     try:
         place = find(settings)
     except NothingRunning as error:
-        return [Finding("servers", "bad", str(error))]
+        return [itself(), Finding("servers", "bad", str(error))]
     async with connected(place) as services:
         return await _looked_at(services, place)
 

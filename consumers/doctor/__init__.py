@@ -4,8 +4,8 @@ Facts are gathered thinly and judged by pure functions. `examine` looks; `repair
 and the scheduled maintenance call.
 """
 
-from consumers.doctor.examine import Patient, examine
+from consumers.doctor.examine import Patient, examine, itself
 from consumers.doctor.finding import Finding
 from consumers.doctor.repairs import Repaired, repair
 
-__all__ = ["Finding", "Patient", "Repaired", "examine", "repair"]
+__all__ = ["Finding", "Patient", "Repaired", "examine", "itself", "repair"]

@@ -64,6 +64,11 @@ class Patient(Protocol):
         ...
 
 
+def itself() -> Finding:
+    """Which version examines."""
+    return Finding("millrace", "ok", f"{version('millrace')} on Python {platform.python_version()}")
+
+
 async def examine(
     patient: Patient, *, redis: str = "your own", postgres: str = "your own", artifacts: str = ""
 ) -> list[Finding]:
@@ -75,7 +80,7 @@ async def examine(
         postgres: As `redis`.
         artifacts: Where they are, as a person would say it.
     """
-    findings = [Finding("millrace", "ok", f"{version('millrace')} on Python {platform.python_version()}")]
+    findings = [itself()]
     findings += [one async for one in servers.redis(patient, redis)]
     findings += [one async for one in servers.postgres(patient, postgres)]
     findings.append(await servers.artifacts(patient, artifacts or patient.settings.artifacts_location))
