@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, health, jobs, limits, operate, processes
+from api.cli import backup, care, demo, health, jobs, limits, operate, processes
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -63,7 +63,7 @@ for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs
 
 for operation in (
     processes.worker, processes.api, operate.workers, operate.streams, operate.stages, care.doctor, care.migrate,
-    care.bench,
+    backup.backup, backup.restore, care.bench,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(health.health, name="health", rich_help_panel=OPERATION)

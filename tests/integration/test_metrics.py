@@ -166,8 +166,8 @@ def alert_selectors() -> set[str]:
 async def test_every_query_of_the_dashboard_and_the_alerts_returns_data(
     valkey_url: str, store_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    policies = {"crawl": StagePolicy(limits=(RateLimit("often", 10, 60), AtOnce("many", 1)))}
-    limited = flow_of("limited", policies=policies)
+    policy = StagePolicy(limits=(RateLimit("often", 10, 60), AtOnce("many", 1)))
+    limited = flow_of("limited", policies={"crawl": policy})
     async with api_place(valkey_url, store_url, namespace, tmp_path, more=[limited]) as place:
         await every_query_returns_data(place, tmp_path)
 

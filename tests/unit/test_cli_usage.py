@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "demo up submit run jobs job result logs trace cancel retry "
-    "worker api workers streams stages dlq limits keys doctor health migrate bench"
+    "worker api workers streams stages dlq limits keys doctor health migrate backup restore bench"
 )
 
 
