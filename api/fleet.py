@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from consumers.worker.presence import presence
 from schemas.names import LANES, STAGES
 from streams.keys import StreamName
 from streams.policy import RateLimit, StagePolicy
@@ -60,11 +59,7 @@ async def streams(services: Services) -> list[dict[str, Any]]:
 
 async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:
     """The workers whose presence has not expired; of what they hold only this tenant's."""
-    names = sorted(name.decode() for name in await services.client.smembers(services.keys.workers))
-    pipe = services.client.pipeline(transaction=False)
-    for name in names:
-        pipe.get(services.keys.worker(name))
-    shown = [orjson.loads(record) for record in (await pipe.execute() if names else ()) if record]
+    shown = await presence(services.client, services.keys)
     held = sorted({one["job"] for worker in shown for one in worker["holds"]})
     pipe = services.client.pipeline(transaction=False)
     for job in held:

@@ -32,20 +32,17 @@ from consumers.flow import installed
 from consumers.outcome import Outcome, Snooze
 from consumers.resources import SharedResources
 from consumers.supervisor import DRAINED, Role, Supervisor
+from consumers.worker.disown import disown
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
 from consumers.worker.replaying import Replayer
 from consumers.worker.schedules import ScheduleLoop
 from consumers.worker.watchdog import Watchdog
 from consumers.worker.worker import Worker, WorkerOptions
-from schemas.names import POOLS, STAGES, StageName
+from schemas.names import STAGES, StageName
 from streams import telemetry
 from streams.connect import connect
 from streams.errors import MillraceError
-from streams.keys import Keys
-from streams.moves import Moves
-from streams.reader import Reader
-from streams.reclaimer import Reclaimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -328,17 +325,9 @@ def _disown(plan: Plan, process: str) -> None:
 
 
 async def _free(place: Place, consumer: str) -> None:
-    settings = place.settings
     redis: Any = connect(place.redis_url)
-    keys = Keys(settings.namespace, settings.partitions)
     try:
-        streams = Reader(redis, redis, keys, consumer, pools=POOLS).streams
-        moves = Moves(redis, consumer, installed(), settings.record_ttl_s)
-        freed = await Reclaimer(
-            redis, moves, streams, lease_ms=settings.lease_ms, interval_s=settings.lease_ms / 1_000
-        ).disown(consumer)
-        await redis.delete(keys.worker(consumer))
-        await redis.srem(keys.workers, consumer)
+        freed = await disown(redis, place.settings, installed(), consumer)
         logger.warning("worker %s died: %d entries of it run again", consumer, freed)
     finally:
         await redis.aclose()

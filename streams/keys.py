@@ -165,6 +165,10 @@ class Keys:
         """Ids of replays by when they were asked for."""
         self.open_replays = f"{namespace}:replays:open"
         """Ids of those that are not over."""
+        self.metrics = f"{namespace}:metrics"
+        """What all workers have counted."""
+        self.backup = f"{namespace}:backup"
+        """When the last backup was made, and of what."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property

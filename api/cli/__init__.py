@@ -7,7 +7,21 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, letters, limits, operate, processes, replays, schedules, stop, suppressions
+from api.cli import (
+    backup,
+    care,
+    demo,
+    health,
+    jobs,
+    letters,
+    limits,
+    operate,
+    processes,
+    replays,
+    schedules,
+    stop,
+    suppressions,
+)
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -28,16 +42,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"millrace {version('millrace')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
-    *, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Crawl, classify, download, extract, compile, notify: six stages on a durable log."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        say(f"millrace {version_of('millrace')}")
-        raise typer.Exit
 
 
 app.command(rich_help_panel=START)(demo.demo)
@@ -61,9 +81,10 @@ workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
-    stop.audit_log, care.doctor, care.migrate, care.bench,
+    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, care.bench,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
+app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(replays.replay, name="replay", rich_help_panel=OPERATION)

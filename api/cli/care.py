@@ -1,41 +1,25 @@
 """Commands that look after an installation: `migrate`, `doctor`, `bench`."""
 
-import platform
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.root import run
-from api.cli.screen import Json, bytes_text, next_step, path_text, print_json, print_table, say
+from api.cli.root import Usage, run
+from api.cli.screen import Json, next_step, path_text, print_json, print_table, say
 
 if TYPE_CHECKING:
     from api.environment import Place
+    from api.production import Checked
     from api.services import Services
+    from consumers.doctor import Finding, Repaired
+    from schemas.settings import Settings
 
-STYLES = {"ok": "green", "note": "yellow", "bad": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the doctor found.
-
-    Attributes:
-        what: Looked at.
-        state: ``ok``, ``note`` (works, but know it) or ``bad``.
-        found: In words.
-        cure: What to do; empty when nothing is to be done.
-    """
-
-    what: str
-    state: Literal["ok", "note", "bad"]
-    found: str
-    cure: str = ""
+STYLES = {"ok": "green", "note": "yellow", "bad": "red", "by hand": "cyan"}
 
 
 def migrate(*, as_json: Json = False) -> None:
@@ -57,28 +41,72 @@ def migrate(*, as_json: Json = False) -> None:
     next_step(("doctor", "looks at the rest"))
 
 
-def doctor(*, as_json: Json = False) -> None:
-    """Look at connections, versions, durability and workers; say what to do."""
+def doctor(
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what needs no person.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: say what would be repaired.")] = False,
+    production: Annotated[
+        bool, typer.Option("--production", help="Go through docs/production.md, line by line.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at connections, durability, the log's entries and counters, workers and blobs; say what to do.
+
+    Ends with 0 when nothing is bad (any more), with 1 otherwise.
+    """
     from schemas.settings import load_settings
 
+    if dry_run and not fix:
+        raise Usage("--dry-run goes with --fix: without --fix nothing is changed anyway")
     settings = load_settings()
-    findings = run(_examined(settings))
+    if fix:
+        _fix(settings, dry_run=dry_run, as_json=as_json)
+        if dry_run:
+            return
+    shown = run(_went_through(settings)) if production else run(_examined(settings))
     if as_json:
-        for finding in findings:
-            print_json(asdict(finding))
+        for found in shown:
+            print_json(asdict(found))
     else:
-        from rich.text import Text
-
-        rows = [
-            (Text(one.state, STYLES[one.state]), one.what, f"{one.found}{'. ' + one.cure if one.cure else ''}")
-            for one in findings
-        ]
-        print_table(("", "", ""), rows)
-        bad = sum(one.state == "bad" for one in findings)
-        say(f"{bad} to be cured." if bad else "All is well.", "red" if bad else "green")
-        next_step(("streams", "shows what waits and runs"))
-    if any(one.state == "bad" for one in findings):
+        _show(shown)
+    if any(found.state == "bad" for found in shown):
         raise typer.Exit(1)
+
+
+def _fix(settings: "Settings", *, dry_run: bool, as_json: bool) -> None:
+    repaired = run(_repaired(settings, dry_run=dry_run))
+    for one in repaired:
+        if as_json:
+            print_json(asdict(one))
+        else:
+            say(f"{one.what}: {one.did}")
+    if as_json:
+        return
+    if not repaired:
+        say("Nothing is to be repaired.")
+    elif dry_run:
+        next_step(("doctor --fix", "repairs this"))
+
+
+def _show(shown: "Sequence[Finding | Checked]") -> None:
+    from rich.text import Text
+
+    rows = [(Text(one.state, STYLES[one.state]), *_told(one)) for one in shown]
+    print_table(("", "", ""), rows)
+    bad = sum(one.state == "bad" for one in shown)
+    say(f"{bad} to be cured." if bad else "All is well.", "red" if bad else "green")
+    if any(getattr(one, "repair", "") for one in shown):
+        next_step(("doctor --fix --dry-run", "shows what would be repaired"), ("doctor --fix", "repairs it"))
+    else:
+        next_step(("streams", "shows what waits and runs"), ("doctor --production", "goes through docs/production.md"))
+
+
+def _told(one: "Finding | Checked") -> tuple[str, str]:
+    from api.production import Checked
+
+    if isinstance(one, Checked):
+        return one.key, f"{one.wants} {one.found[:1].upper()}{one.found[1:]}."
+    return one.what, f"{one.found}{'. ' + one.cure if one.cure else ''}"
 
 
 def bench(
@@ -132,129 +160,47 @@ def _figures(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield said, f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-async def _examined(settings: Any) -> list[Finding]:
+async def _examined(settings: "Settings") -> "list[Finding]":
     from api.environment import NothingRunning, connected, find
+    from consumers.doctor import Finding, itself
 
-    findings = [Finding("millrace", "ok", f"{version('millrace')} on Python {platform.python_version()}")]
     try:
         place = find(settings)
     except NothingRunning as error:
-        return [*findings, Finding("servers", "bad", str(error))]
+        return [itself(), Finding("servers", "bad", str(error))]
     async with connected(place) as services:
-        findings += [one async for one in _redis(services, place)]
-        findings += [one async for one in _database(services)]
-        findings += [one async for one in _workers(services)]
-    findings.append(Finding("artifacts", "ok", path_text_or_url(settings.artifacts_location)))
-    return findings
+        return await _looked_at(services, place)
+
+
+async def _looked_at(services: "Services", place: "Place") -> "list[Finding]":
+    from consumers.doctor import examine
+
+    # Its own address is safe to show: the embedded server has no password. MILLRACE_REDIS_URL may hold one.
+    return await examine(
+        services,
+        redis=f"embedded at {place.redis_url}:" if place.is_embedded else "your own",
+        postgres="embedded" if services.settings.database_url is None else "your own",
+        artifacts=path_text_or_url(services.settings.artifacts_location),
+    )
+
+
+async def _went_through(settings: "Settings") -> "list[Checked]":
+    from api.environment import connected, find
+    from api.production import gather, go_through
+
+    place = find(settings)
+    async with connected(place) as services:
+        return go_through(await gather(services, await _looked_at(services, place)))
+
+
+async def _repaired(settings: "Settings", *, dry_run: bool) -> "list[Repaired]":
+    from api.environment import connected, find
+    from consumers.doctor import repair
+
+    async with connected(find(settings)) as services:
+        return await repair(services, dry_run=dry_run)
 
 
 def path_text_or_url(location: str) -> str:
     """A folder as a person would type it, or the URL."""
     return location if "://" in location else path_text(Path(location))
-
-
-async def _redis(services: "Services", place: "Place") -> AsyncIterator[Finding]:
-    from redis.exceptions import RedisError
-
-    try:
-        info: dict[str, Any] = await services.client.info()
-    except (RedisError, OSError) as error:
-        yield Finding("Redis", "bad", f"does not answer: {error}", "Is MILLRACE_REDIS_URL right, and the server up?")
-        return
-    name = "Valkey" if "valkey_version" in info else "Redis"
-    number = str(info.get("valkey_version", info.get("redis_version", "?")))
-    # Its own address is safe to show: the embedded server has no password. MILLRACE_REDIS_URL may hold one.
-    where = f"embedded at {place.redis_url}:" if place.is_embedded else "your own"
-    yield Finding("Redis", "ok", f"{where} {name} {number}, {bytes_text(info.get('used_memory', 0))} used")
-    try:
-        await services.client.function_list()
-    except RedisError:
-        yield Finding("Redis", "bad", "it is older than 7.0", "Use Redis >= 7.0 or Valkey >= 8")
-    policy = str(info.get("maxmemory_policy", ""))
-    if policy not in {"noeviction", ""}:
-        yield Finding(
-            "eviction", "bad", f"maxmemory-policy is {policy}: the server may drop entries and records",
-            "Set it to noeviction",
-        )  # fmt: skip
-    else:
-        yield Finding("eviction", "ok", "maxmemory-policy is noeviction: nothing is dropped")
-    yield await _persistence(services, info)
-
-
-async def _persistence(services: "Services", info: dict[str, Any]) -> Finding:
-    from redis.exceptions import RedisError
-
-    if not info.get("aof_enabled"):
-        return Finding(
-            "persistence", "bad", "there is no append-only file: accepted jobs are lost with the server's memory",
-            "Set appendonly yes",
-        )  # fmt: skip
-    try:
-        asked = await services.client.config_get("appendfsync")
-        fsync = {str(_text(name)): str(_text(value)) for name, value in asked.items()}.get("appendfsync", "unknown")
-    except RedisError:
-        fsync = "unknown (CONFIG is not allowed)"
-    if fsync == "always":
-        return Finding(
-            "persistence", "ok", "append-only file, synced before each answer: an accepted job survives a crash"
-        )
-    if fsync == "no":
-        return Finding(
-            "persistence",
-            "bad",
-            "appendfsync is no: a crash of the machine loses accepted jobs",
-            "Set everysec or always",
-        )
-    return Finding("persistence", "note", f"appendfsync is {fsync}: a crash of the machine may lose the last second")
-
-
-async def _database(services: "Services") -> AsyncIterator[Finding]:
-    from sqlalchemy import text
-
-    from streams.errors import TransientError
-
-    if services.database is None:
-        yield Finding("PostgreSQL", "bad", "none is known", "Set MILLRACE_DATABASE_URL, or start `./millrace up`")
-        return
-    try:
-        async with services.store.database.begin() as session:
-            number = await session.scalar(text("SHOW server_version"))
-            vector = await session.scalar(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
-            is_migrated = await session.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-    except TransientError as error:
-        yield Finding("PostgreSQL", "bad", str(error))
-        return
-    where = "embedded" if services.settings.database_url is None else "your own"
-    yield Finding(
-        "PostgreSQL", "ok", f"{where} {str(number).partition(' ')[0]}" + (f", pgvector {vector}" if vector else "")
-    )
-    if not is_migrated:
-        yield Finding("tables", "bad", "they are not there", "Run `./millrace migrate`")
-
-
-async def _workers(services: "Services") -> AsyncIterator[Finding]:
-    from redis.exceptions import RedisError
-
-    from api import fleet
-    from api.cli.overview import overview
-
-    try:
-        seen, streams = await overview(services), await fleet.streams(services)
-    except (RedisError, OSError):
-        return
-    if not seen.workers:
-        yield Finding("workers", "note", "none is running", "Start `./millrace up` or `./millrace worker`")
-    else:
-        yield Finding("workers", "ok", f"{len(seen.workers)} running, {seen.in_hand} entries in hand")
-    served = {pool for worker in seen.workers for pool in worker["pools"]}
-    for pool in sorted({one["pool"] for one in streams if one["lag"]} - served):
-        if seen.workers:
-            yield Finding(
-                f"pool {pool}", "bad", "it has work and no worker", f"Start `./millrace worker --pools {pool}`"
-            )
-    if seen.dead:
-        yield Finding("dead letters", "note", f"{seen.dead}", "`./millrace dlq list` shows them")
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value

@@ -199,11 +199,11 @@ async def _ready(tree: "Tree", services: "Services", port: int, processes: int, 
     Raises:
         MillraceError: They are not in time.
     """
-    from api.cli.overview import worker_records
+    from consumers.worker.presence import presence
 
     deadline = time.monotonic() + READY_WITHIN_S
     while tree.is_running and time.monotonic() < deadline:
-        if _listens(port) and len(await worker_records(services)) >= processes:
+        if _listens(port) and len(await presence(services.client, services.keys)) >= processes:
             return
         await asyncio.sleep(POLL_S)
     raise MillraceError(f"the workers did not start; what they said is in {path_text(log)}")

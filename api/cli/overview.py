@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from consumers.worker.presence import presence
 from schemas.names import LANES, POOLS, STAGES
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Overview:
 
 async def overview(services: Services) -> Overview:
     """Ask for what changes from second to second."""
-    workers = await worker_records(services)
+    workers = await presence(services.client, services.keys)
     pipe = services.client.pipeline(transaction=False)
     for keys in services.keys.all_partitions:
         pipe.xlen(keys.dlq)
@@ -58,17 +57,6 @@ async def overview(services: Services) -> Overview:
         waiting += sum(map(_number, answers[at + 3 : at + size]))
     held = sum(int(worker.get("in_hand", 0)) for worker in workers)
     return Overview(workers, max(0, waiting - held), moves, dead, delayed)
-
-
-async def worker_records(services: Services) -> list[dict[str, Any]]:
-    """The workers that are there, by name."""
-    names = sorted(name.decode() for name in await services.client.smembers(services.keys.workers))
-    if not names:
-        return []
-    pipe = services.client.pipeline(transaction=False)
-    for name in names:
-        pipe.get(services.keys.worker(name))
-    return [orjson.loads(record) for record in await pipe.execute() if record]
 
 
 def _number(answer: Any) -> int:

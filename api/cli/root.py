@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
     "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "replay", "limits", "schedule",
-    "suppressions", "audit-log", "keys", "doctor", "migrate", "bench",
+    "suppressions", "audit-log", "keys", "doctor", "health", "migrate", "backup", "restore", "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

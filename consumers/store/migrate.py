@@ -16,6 +16,9 @@ from streams.errors import PermanentError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+"""The schema's history."""
+
 LOCK: Final = "millrace:migrate"
 LOCK_WAIT_S: Final = 120
 
@@ -59,6 +62,6 @@ async def upgrade(database_url: str) -> None:
 
 def _upgrade(connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import psutil
@@ -18,6 +18,7 @@ from streams.connect import AWAY
 
 if TYPE_CHECKING:
     from consumers.worker.worker import Worker
+    from streams.keys import Keys
 
 logger = logging.getLogger(__name__)
 
@@ -70,3 +71,14 @@ class Presence(Service):
         key = worker.keys.worker(worker.name)
         await worker.client.set(key, orjson.dumps(record), ex=TTL_S)
         await worker.client.sadd(worker.keys.workers, worker.name)
+
+
+async def presence(client: Any, keys: Keys) -> list[dict[str, Any]]:
+    """The records of the workers whose presence has not expired, by name."""
+    names = sorted(name.decode() for name in await client.smembers(keys.workers))
+    if not names:
+        return []
+    pipe = client.pipeline(transaction=False)
+    for name in names:
+        pipe.get(keys.worker(name))
+    return [orjson.loads(record) for record in await pipe.execute() if record]

@@ -27,6 +27,7 @@ from consumers.worker.execute import Executor
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.lease import LeaseKeeper
 from consumers.worker.limit import Limiter
+from consumers.worker.meter import Meter
 from consumers.worker.presence import Presence
 from consumers.worker.read import ReadLoop
 from consumers.worker.settle import Abandoned, Committer, Released
@@ -174,6 +175,7 @@ class Worker(Service):
             TimerLoop(self.timers, self.keys, self.signals),
             Presence(self),
             self.control,
+            Meter(self),
             *(make(self) for make in options.follows),
             *self.reading,
         ]

@@ -72,6 +72,16 @@ class PostgresPrograms:
         """What makes a data folder."""
         return self.root / "bin" / "initdb"
 
+    @property
+    def dump(self) -> Path:
+        """What writes a database to a file, of its own and of older servers."""
+        return self.root / "bin" / "pg_dump"
+
+    @property
+    def restore(self) -> Path:
+        """What reads such a file back."""
+        return self.root / "bin" / "pg_restore"
+
 
 def postgres_programs() -> PostgresPrograms:
     """The PostgreSQL of the wheel.

@@ -155,6 +155,14 @@ def test_care(here: Home) -> None:
     states = {one["what"]: one["state"] for one in here.lines("doctor")}
     assert states["persistence"] == states["eviction"] == states["PostgreSQL"] == states["workers"] == "ok"
     assert "bad" not in states.values()
+    assert here.lines("doctor", "--fix", "--dry-run") == []
+    assert "Nothing is to be repaired" in here.run("doctor", "--fix")
+    assert here.done("doctor", "--dry-run").returncode == 2
+    production = here.done("doctor", "--production")
+    assert production.returncode == 1
+    assert "redis-eviction" in production.stdout
+    assert "the embedded server has no password" in production.stdout.lower()
+    assert here.json("health", "worker")["healthy"] is True
 
 
 @pytest.mark.parametrize("command", ["job", "result", "logs", "trace", "cancel", "retry"])

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import aiohttp
 import uvicorn
 from pydantic import BaseModel
+from sqlalchemy import text
 
 from api.app import create_app
 from api.server import Server
@@ -169,6 +170,12 @@ class ApiPlace:
     async def become(self, tenant: str) -> None:
         """Ask as this tenant from now on, with a key for everything: the database is shared, tenants are not."""
         self.key, _ = await self.services.api_keys.create("test", tenant=tenant, scopes=("admin",))
+
+    async def age_history(self, job_id: str) -> None:
+        """Make history believe that a job is an hour older."""
+        async with self.services.store.database.begin() as session:
+            statement = "UPDATE jobs SET created_at = created_at - interval '1 hour' WHERE job_id = :job_id"
+            await session.execute(text(statement), {"job_id": job_id})
 
     def stop(self) -> None:
         """Tell the server to stop, as a signal would."""

@@ -9,16 +9,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from api.cli.health import judge_workers
 from api.cli.root import ORDER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry "
-    "worker api workers streams stages pause resume purge dlq replay limits audit-log keys doctor migrate "
-    "bench"
-    "worker api workers streams stages dlq limits schedule suppressions keys doctor migrate bench"
+    "demo up submit run jobs job result logs trace cancel retry worker api workers streams stages pause resume purge "
+    "dlq replay limits schedule suppressions audit-log keys doctor health migrate backup restore bench"
 )
 
 
@@ -150,3 +149,25 @@ def test_a_job_runs_inline() -> None:
     result = ran("run", "noop", "--inline", "--fan-out", "2", "--json")
     assert json.loads(result.stdout)["status"] == "succeeded"
     assert json.loads(result.stdout)["stages"]["extract"]["done"] == 2
+
+
+def test_the_version_needs_no_command() -> None:
+    told = ran("--version")
+    assert told.exit_code == 0
+    assert told.stdout.startswith("millrace ")
+
+
+def test_a_host_without_workers_is_not_healthy() -> None:
+    assert ran("health", "worker").exit_code == 1
+    assert ran("health", "api").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("seen_s_ago", "is_well", "why"),
+    [((), False, "no worker"), ((1.0, 2.0), True, "2 workers, 6"), ((1.0, 11.0), False, "1 of 2 workers")],
+)
+def test_workers_are_healthy_when_all_were_seen_in_time(seen_s_ago: tuple[float, ...], is_well: bool, why: str) -> None:  # noqa: FBT001
+    records = [{"name": f"w{at}", "seen_at": 1_000.0 - ago, "in_hand": 3} for at, ago in enumerate(seen_s_ago)]
+    told = judge_workers(records, 1_000.0)
+    assert told[0] is is_well
+    assert why in told[1]
