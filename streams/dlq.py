@@ -23,8 +23,8 @@ PAGE: Final = 50
 TOGETHER: Final = 50
 """Letters in one script call: about 2 ms of the server's time."""
 
-TURNS_PER_S: Final = 10.0
-"""Calls a second into which a pace is divided."""
+TURNS_PER_S: Final = 50.0
+"""Calls a second into which a pace is divided: live work comes between few letters rather than many."""
 
 Place = tuple[int, int, int]
 """Of a letter among all: milliseconds, sequence, partition."""
