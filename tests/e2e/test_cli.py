@@ -197,7 +197,7 @@ def test_what_is_not_started_in_time_expires(here: Home) -> None:
 
 def test_a_worker_is_drained_and_replaced(here: Home) -> None:
     before = {one["name"] for one in here.lines("workers")}
-    gone = sorted(before)[0]
+    gone = min(before)
     assert here.done("worker", "drain", "nobody").returncode == 1
     assert here.json("worker", "drain", gone, "--replace")["draining"] is True
     deadline = time.monotonic() + 15
