@@ -153,6 +153,10 @@ class Keys:
         self.control = f"{namespace}:control"
         """Counts what operators did that workers are to see at once."""
         self.audit = f"{namespace}:audit"
+        self.limits = f"{namespace}:limits"
+        """What operators set limits to at run time."""
+        self.findings = f"{namespace}:findings"
+        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, letters, operate, processes, stop
+from api.cli import care, demo, jobs, letters, limits, operate, processes, stop
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -65,6 +65,7 @@ for operation in (
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
+app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

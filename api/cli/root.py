@@ -15,8 +15,8 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
-    "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "audit-log", "keys", "doctor", "migrate",
-    "bench",
+    "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "limits", "audit-log", "keys", "doctor",
+    "migrate", "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""
