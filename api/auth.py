@@ -129,16 +129,17 @@ def tenant_asked(caller: Caller, tenant: str | None) -> str:
     return tenant
 
 
-def check_operator(caller: Caller) -> None:
-    """Let only those pass who run the whole installation.
+def of_the_house(caller: Caller, what: str) -> None:
+    """Let only the operators of the installation change what all tenants share.
 
     Raises:
-        Problem: ``forbidden``: the key is another tenant's than the default one.
+        Problem: ``forbidden``: the caller is another tenant's.
     """
     if caller.tenant != DEFAULT_TENANT:
         raise Problem(
             "forbidden", f"this concerns all tenants: it needs a key of tenant {DEFAULT_TENANT!r} with scope operate"
         )
+        raise Problem("forbidden", f"{what} all tenants share; only a key of tenant {DEFAULT_TENANT} changes them")
 
 
 def _key_of(connection: HTTPConnection) -> str | None:

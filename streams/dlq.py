@@ -20,11 +20,8 @@ from streams.scripts import Code
 PAGE: Final = 50
 """Letters that one XRANGE asks for: each may have 64 KiB of payload and 16 KiB of traceback."""
 
-TOGETHER: Final = 50
-"""Letters in one script call: about 2 ms of the server's time."""
-
-TURNS_PER_S: Final = 10.0
-"""Calls a second into which a pace is divided."""
+TOGETHER: Final = 25
+"""Letters in one script call: about 1 ms of the server's time."""
 
 Place = tuple[int, int, int]
 """Of a letter among all: milliseconds, sequence, partition."""
@@ -75,12 +72,14 @@ class Worked:
         done: Redriven, or given up.
         quarantined: Left where they are, because they were redriven too often.
         refused: Left, by the code's name: ``closed`` (its job was cancelled), ``unknown_job`` (it never was a job's).
+        spread_s: What is redriven at a pace runs within so many seconds.
         next: Behind the last one looked at, when there may be more; None at the end.
     """
 
     done: int = 0
     quarantined: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    spread_s: float = 0.0
     next: Place | None = None
 
     def take(self, codes: Sequence[Code]) -> None:
@@ -153,6 +152,7 @@ class DeadLetters:
         chosen: LetterFilter,
         *,
         per_s: float | None = None,
+        from_s: float = 0.0,
         after: Place | None = None,
         most: int | None = None,
         within_s: float | None = None,
@@ -160,17 +160,33 @@ class DeadLetters:
     ) -> Worked:
         """Put what is meant back to work, oldest first, what is in quarantine excepted.
 
+        The pace is kept by the timers: each letter is put there with its time, so that the pace holds whatever happens
+        to this process, and those of a job are one revision of it.
+
         Set the filter's `until_ms` (see `newest_ms`): what dies again meanwhile would be met again.
 
         Args:
-            per_s: Letters a second; None: as fast as it goes.
+            per_s: Letters a second; None: all at once.
+            from_s: When the first of them runs, if there is a pace: the `spread_s` of the call before.
             after: Where an earlier call stopped.
             most: Letters in this call.
             within_s: Stop after so long.
             told: Is told how far it is after every batch.
         """
         chosen = replace(chosen, quarantined=None)  # the script leaves them out, and they are counted
-        return await self._work(chosen, self._log.redrive_letters, per_s, after, most, within_s, told)
+        spread_s = from_s
+
+        async def redrive(letters: Sequence[DeadLetter]) -> list[Code]:
+            nonlocal spread_s
+            delays_ms: dict[str, int] = {}
+            for letter in letters if per_s is not None else ():
+                delays_ms[letter.dead_id] = int(spread_s * 1_000)
+                spread_s += 1 / (per_s or 1)
+            return await self._log.redrive_letters(letters, delays_ms=delays_ms)
+
+        worked = await self._work(chosen, redrive, after, most, within_s, told)
+        worked.spread_s = spread_s
+        return worked
 
     async def drop(
         self,
@@ -187,7 +203,7 @@ class DeadLetters:
         async def drop(letters: Sequence[DeadLetter]) -> list[Code]:
             return await self.drop_letters(letters, reason=reason)
 
-        return await self._work(chosen, drop, None, after, most, within_s, told)
+        return await self._work(chosen, drop, after, most, within_s, told)
 
     async def drop_letters(
         self, letters: Sequence[DeadLetter], *, reason: str = "given up by an operator"
@@ -227,7 +243,6 @@ class DeadLetters:
         self,
         chosen: LetterFilter,
         act: Callable[[Sequence[DeadLetter]], Awaitable[list[Code]]],
-        per_s: float | None,
         after: Place | None,
         most: int | None,
         within_s: float | None,
@@ -235,14 +250,13 @@ class DeadLetters:
     ) -> Worked:
         clock = asyncio.get_running_loop().time
         began_s, sent, worked = clock(), 0, Worked()
-        together = TOGETHER if per_s is None else max(1, min(TOGETHER, round(per_s / TURNS_PER_S)))
         batch: list[DeadLetter] = []
 
         async def send() -> None:
             nonlocal sent
-            if per_s is not None:
-                await asyncio.sleep(max(0.0, began_s + sent / per_s - clock()))
+            sent_s = clock()
             worked.take(await act(batch))
+            await asyncio.sleep(clock() - sent_s)  # half of the server's time is for live work
             sent += len(batch)
             batch.clear()
             told(worked)
@@ -256,7 +270,7 @@ class DeadLetters:
                 after = letter.place
                 if is_meant:
                     batch.append(letter)
-                    if len(batch) == together:
+                    if len(batch) == TOGETHER:
                         await send()
         if batch:
             await send()

@@ -230,8 +230,13 @@ class Log:
         *,
         overlay: Mapping[str, bytes] | None = None,
         is_forced: bool = False,
+        delays_ms: Mapping[str, int] | None = None,
     ) -> list[Code]:
-        """As `redrive`, of letters that were read before."""
+        """As `redrive`, of letters that were read before.
+
+        Args:
+            delays_ms: Dead id -> how long it waits in the timers before it runs.
+        """
         codes: dict[str, Code] = {}
         by_partition: dict[int, list[DeadLetter]] = {}
         for letter in letters:
@@ -243,12 +248,18 @@ class Log:
         for partition, mine in by_partition.items():
             for start in range(0, len(mine), REDRIVEN_TOGETHER):
                 batch = mine[start : start + REDRIVEN_TOGETHER]
-                answers = await self._redrive(self.keys.partition(partition), batch, overlay or {}, most)
+                keys = self.keys.partition(partition)
+                answers = await self._redrive(keys, batch, overlay or {}, delays_ms or {}, most)
                 codes.update(zip((letter.dead_id for letter in batch), answers, strict=True))
         return [codes[letter.dead_id] for letter in letters]
 
     async def _redrive(
-        self, keys: PartitionKeys, letters: Sequence[DeadLetter], overlay: Mapping[str, bytes], most: int
+        self,
+        keys: PartitionKeys,
+        letters: Sequence[DeadLetter],
+        overlay: Mapping[str, bytes],
+        delays_ms: Mapping[str, int],
+        most: int,
     ) -> list[Code]:
         table = KeyTable(keys)
         args: list[Any] = [most, len(letters)]
@@ -258,6 +269,7 @@ class Log:
             args += (
                 letter.dead_id.partition("-")[2], table.of(keys.stream(name.stage, pool, name.lane)),
                 table.of(keys.job(row["job"])), row["job"], row["task"], name.stage, overlay.get(letter.dead_id, b""),
+                delays_ms.get(letter.dead_id, 0),
             )  # fmt: skip
         return [Code(code) for code in await scripts.run(self.client, "redrive", table.keys, args)]
 

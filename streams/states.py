@@ -56,7 +56,7 @@ TASK_MOVES: Final[dict[str, dict[TaskState | None, tuple[TaskState, ...]]]] = {
     "snooze": {_T.RUNNING: (_T.DELAYED, _T.DROPPED)},
     "dead_letter": {_T.RUNNING: (_T.DEAD, _T.DROPPED)},
     "promote": {_T.DELAYED: (_T.QUEUED, _T.DROPPED)},
-    "redrive": {_T.DEAD: (_T.QUEUED, _T.DROPPED)},  # dropped: a compile that another one makes up for
+    "redrive": {_T.DEAD: (_T.QUEUED, _T.DELAYED, _T.DROPPED)},  # dropped: a compile that another one makes up for
     "drop": {_T.DEAD: (_T.DROPPED,)},
     "cancel": {_T.QUEUED: (_T.DROPPED,), _T.PARKED: (_T.DROPPED,), _T.DELAYED: (_T.DROPPED,)},
     "expire": {_T.QUEUED: (_T.DROPPED,), _T.DELAYED: (_T.DROPPED,)},

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.root import Usage, run
-from api.cli.screen import Json, console, first_line, instant_text, next_step, print_json, print_table, say
+from api.cli.screen import (
+    Json,
+    console,
+    duration_text,
+    first_line,
+    instant_text,
+    next_step,
+    print_json,
+    print_table,
+    say,
+)
 from api.cli.typed import instant_ms, json_or_file
 from streams.errors import MillraceError
 
@@ -146,7 +156,8 @@ def dlq_retry(
     until: Until = None,
     all_: All = False,
     rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Letters a second.", show_default="as fast as it goes")
+        float | None,
+        typer.Option(min=0.01, help="Letters a second; the timers keep the pace.", show_default="all at once"),
     ] = None,
     force: Force = False,
     dry_run: DryRun = False,
@@ -428,9 +439,10 @@ def _tell(done: "Worked | Counted", name: str, happens: str, *, as_json: bool) -
         next_step(("dlq list", "shows them"))
         return
     if as_json:
-        print_json({name: done.done, "quarantined": done.quarantined, "refused": dict(done.refused)})
+        within = {"runs_within_s": round(done.spread_s, 1)} if done.spread_s else {}
+        print_json({name: done.done, "quarantined": done.quarantined, "refused": dict(done.refused), **within})
         return
-    say(f"{_letters(done.done)} {happens}.")
+    say(f"{_letters(done.done)} {happens}{f', within {duration_text(done.spread_s)}' if done.spread_s else ''}.")
     if done.quarantined:
         say(f"{done.quarantined} stay in quarantine: they were redriven too often.", "yellow")
     for code, letters in done.refused.items():

@@ -54,6 +54,7 @@ def limits_set(
     as_json: Json = False,
 ) -> None:
     """Set a limit; workers hold to it within a second."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import here
     from api.limits import LimitRequest, set_limit
     from api.problems import Problem
@@ -64,9 +65,11 @@ def limits_set(
     async def act() -> dict[str, Any]:
         async with here() as services:
             try:
-                return await set_limit(services, name, LimitRequest(count=count, per_s=per_s))
+                done = await set_limit(services, name, LimitRequest(count=count, per_s=per_s))
             except Problem as problem:
                 raise Usage(problem.detail) from None
+            await record(services, cli_actor(), "limit.set", name, {"count": count, "per_s": per_s})
+            return done
 
     done = run(act())
     if as_json:
@@ -79,12 +82,15 @@ def limits_set(
 @limits.command("clear")
 def limits_clear(name: Name, *, as_json: Json = False) -> None:
     """Have a limit as it is declared."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import here
     from api.limits import clear_limit
 
     async def act() -> bool:
         async with here() as services:
-            return await clear_limit(services, name)
+            was_set = await clear_limit(services, name)
+            await record(services, cli_actor(), "limit.clear", name)
+            return was_set
 
     cleared = run(act())
     if as_json:

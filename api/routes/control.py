@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from starlette.responses import Response
 
 from api import audit
-from api.auth import Caller, Operator, Reader, check_operator, tenant_asked
+from api.auth import Caller, Operator, Reader, of_the_house, tenant_asked
 from api.bodies import body_schema, fit, read_json
 from api.control import drain_worker, pause_view, pools_of, purged_view
 from api.json_response import Json, items
@@ -139,7 +139,7 @@ async def purge(request: Request, caller: Operator) -> Response:
 async def drain(request: Request, caller: Operator, name: str) -> Response:
     """Let a worker finish what it has and end; what does not finish in its grace runs elsewhere."""
     services = services_of(request)
-    check_operator(caller)
+    of_the_house(caller, "workers are what")
     asked = fit(DrainRequest, await read_json(request, default={}), "the drain")
     if not await drain_worker(services, name, by=caller.actor, replace=asked.replace):
         raise Problem("not-found", f"there is no worker {name[:100]!r}; GET /api/v1/workers lists those that there are")
@@ -171,5 +171,5 @@ def _scope(asked: PauseScope, caller: Caller) -> tuple[PauseKind, str]:
     """What is meant, if the caller may: one's own tenant, or anything for those who run the installation."""
     kind, name = asked.scope
     if kind != "tenant" or name != caller.tenant:
-        check_operator(caller)
+        of_the_house(caller, f"{kind}s are what")
     return kind, name

@@ -1,5 +1,6 @@
 """``/dlq``: dead letters found, shown, put back to work, edited, given up."""
 
+import time
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -61,7 +62,7 @@ class RetryRequest(DropRequest):
     """The body of ``POST /dlq/retry``.
 
     Attributes:
-        rate: Letters a second; as fast as it goes when left out.
+        rate: Letters a second, kept by the timers after the answer; all at once when left out.
         force: Also what is in quarantine; only for letters that are named by `ids`.
     """
 
@@ -131,11 +132,16 @@ async def retry_dead_letters(request: Request, caller: Operator) -> Response:
         worked = Worked()
         worked.take(await services.log.redrive_letters(found, is_forced=asked.force))
         return await _done(services, caller, "dlq.retry", asked, worked, 0)
-    meant, after = await _meant(services, caller, asked)
+    meant, after, due_ms = await _meant(services, caller, asked)
     if asked.dry_run:
         return Json(_counted(await letters.count(meant)))
-    worked = await letters.redrive(meant, per_s=asked.rate, after=after, most=asked.limit, within_s=WITHIN_S)
-    return await _done(services, caller, "dlq.retry", asked, worked, meant.until_ms)
+    # Where the request before left off: what it put in the timers comes first.
+    from_s = max(0.0, due_ms / 1_000 - time.time())
+    worked = await letters.redrive(
+        meant, per_s=asked.rate, from_s=from_s, after=after, most=asked.limit, within_s=WITHIN_S
+    )
+    due_ms = int((time.time() + worked.spread_s) * 1_000) if asked.rate else 0
+    return await _done(services, caller, "dlq.retry", asked, worked, meant.until_ms, due_ms)
 
 
 @router.post("/drop", status_code=202, openapi_extra=body_schema(DropRequest, {"reason": "http_404", "dry_run": True}))
@@ -152,7 +158,7 @@ async def drop_dead_letters(request: Request, caller: Operator) -> Response:
         worked = Worked()
         worked.take(await letters.drop_letters(found, reason=reason))
         return await _done(services, caller, "dlq.drop", asked, worked, 0)
-    meant, after = await _meant(services, caller, asked)
+    meant, after, _ = await _meant(services, caller, asked)
     if asked.dry_run:
         return Json(_counted(await letters.count(meant)))
     worked = await letters.drop(meant, reason=reason, after=after, most=asked.limit, within_s=WITHIN_S)
@@ -242,8 +248,8 @@ def _filter(chosen: Chosen, caller: Caller) -> LetterFilter:
     )  # fmt: skip
 
 
-async def _meant(services: Services, caller: Caller, asked: DropRequest) -> tuple[LetterFilter, Place | None]:
-    """The filter of a request for many, bounded by what is dead now, and where it goes on.
+async def _meant(services: Services, caller: Caller, asked: DropRequest) -> tuple[LetterFilter, Place | None, int]:
+    """The filter of a request for many, bounded by what is dead now, where it goes on, and when the pace does, in ms.
 
     Raises:
         Problem: Neither filters nor `all` were given.
@@ -253,10 +259,11 @@ async def _meant(services: Services, caller: Caller, asked: DropRequest) -> tupl
         raise Problem("invalid-request", f'say which letters: ids, {", ".join(names)}, or "all": true')
     chosen = _filter(asked, caller)
     if asked.cursor is not None:
-        ms, seq, partition, until_ms = (int(str(part)) for part in read_cursor(asked.cursor, int, int, int, int))
-        return replace(chosen, until_ms=until_ms), (ms, seq, partition)
+        parts = read_cursor(asked.cursor, int, int, int, int, int)
+        ms, seq, partition, until_ms, due_ms = (int(str(part)) for part in parts)
+        return replace(chosen, until_ms=until_ms), (ms, seq, partition), due_ms
     newest_ms = await DeadLetters(services.log).newest_ms()
-    return replace(chosen, until_ms=min(chosen.until_ms or newest_ms, newest_ms) or 1), None
+    return replace(chosen, until_ms=min(chosen.until_ms or newest_ms, newest_ms) or 1), None, 0
 
 
 async def _redrive(services: Services, letter: DeadLetter, *, overlay: bytes | None = None, is_forced: bool) -> None:
@@ -267,12 +274,14 @@ async def _redrive(services: Services, letter: DeadLetter, *, overlay: bytes | N
 
 
 async def _done(
-    services: Services, caller: Caller, action: str, asked: DropRequest, worked: Worked, until_ms: int
+    services: Services, caller: Caller, action: str, asked: DropRequest, worked: Worked, until_ms: int, due_ms: int = 0
 ) -> Response:
     answer: dict[str, Any] = {
         "redriven" if action == "dlq.retry" else "dropped": worked.done, "quarantined": worked.quarantined,
-        "refused": dict(worked.refused), "next": write_cursor(*worked.next, until_ms) if worked.next else None,
+        "refused": dict(worked.refused), "next": write_cursor(*worked.next, until_ms, due_ms) if worked.next else None,
     }  # fmt: skip
+    if due_ms:
+        answer["runs_within_s"] = round(worked.spread_s, 1)
     told = asked.model_dump(mode="json", exclude_defaults=True, exclude={"cursor"})
     target = " ".join(f"{name}={value}" for name, value in told.items() if name not in {"ids", "limit", "rate"})
     await _record(services, caller, action, target or f"{len(asked.ids)} letters", {**told, **answer})

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.auth import Operator, Reader, check_operator
+from api import audit
+from api.auth import Operator, Reader, check_operator, of_the_house
 from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
 from api.limits import LimitRequest, NoSuchLimit, clear_limit, list_limits, set_limit
@@ -24,18 +25,25 @@ async def put_limit(request: Request, caller: Operator, name: str) -> Response:
     """Set a limit; workers hold to it within a second."""
     check_operator(caller)
     asked = fit(LimitRequest, await read_json(request), "the limit")
+    services = services_of(request)
     try:
-        return Json(await set_limit(services_of(request), name, asked))
+        done = await set_limit(services, name, asked)
     except NoSuchLimit as error:
         raise Problem("not-found", str(error)) from None
+    detail = asked.model_dump(mode="json", exclude_none=True)
+    await audit.record(services, caller.actor, "limit.set", name, detail, tenant=caller.tenant)
+    return Json(done)
 
 
 @router.delete("/{name}", status_code=204)
 async def delete_limit(request: Request, caller: Operator, name: str) -> Response:
     """Have a limit as it is declared."""
     check_operator(caller)
+    of_the_house(caller, "limits are what")
+    services = services_of(request)
     try:
-        await clear_limit(services_of(request), name)
+        await clear_limit(services, name)
     except NoSuchLimit as error:
         raise Problem("not-found", str(error)) from None
+    await audit.record(services, caller.actor, "limit.clear", name, tenant=caller.tenant)
     return Response(status_code=204)

@@ -1,10 +1,12 @@
 #!lua
 -- redrive: put a batch of dead letters back to work; after compile was emitted this opens the job's next revision.
 -- KEYS   1 lifecycle  2 timers  3 waiting  4 dlq  5.. streams, job records
--- ARGV   most redrives of a task (0: however many), entry count; per entry: dlq entry id, stream key, job key, job, task, stage, data or '' (an overlay)
+-- ARGV   most redrives of a task (0: however many), entry count; per entry: dlq entry id, stream key, job key, job, task, stage, data or '' (an overlay),
+--        delay ms (0: at once; so that many keep a pace, and those of a job are one revision all the same)
 -- RETURN a code per entry: 0 redriven | -4 no such job | -5 not this task's dead letter | -7 the job was cancelled,
 --        expired, or failed and has not stopped yet | -8 no such dead letter | -10 redriven that often: quarantined
 local most, count = num_arg(), num_arg()
+local now = now_ms()
 
 local function reopen(job)
   if not is_ended(job) and tonumber(field(job, 'compiling') or 0) < tonumber(job.f.revision) then return end
@@ -43,7 +45,13 @@ local function redrive(e)
   else
     if e.stage == 'compile' then set(job, 'compiling', job.f.revision) end
     count_open(job, e.stage, 1)
-    add_entry(job, e.task, e.stream, fields.flow, 1, fields.traceparent, e.data ~= '' and e.data or fields.data)
+    local data = e.data ~= '' and e.data or fields.data
+    if e.delay_ms > 0 then
+      delay(job, e.task, now + e.delay_ms, {stream = string.sub(e.stream, PREFIX_LENGTH + 1), stage = e.stage,
+        flow = fields.flow, attempt = 1, traceparent = fields.traceparent, data = data})
+    else
+      add_entry(job, e.task, e.stream, fields.flow, 1, fields.traceparent, data)
+    end
   end
   save(job)
   happened('redriven', job, {'task', e.task, 'stage', e.stage, 'dlq', e.id, 'data', e.data})
@@ -53,6 +61,6 @@ end
 local codes = {}
 for i = 1, count do
   codes[i] = redrive({id = arg(), stream = key_arg(), job_key = key_arg(), job = arg(), task = arg(),
-    stage = arg(), data = arg()})
+    stage = arg(), data = arg(), delay_ms = num_arg()})
 end
 return codes

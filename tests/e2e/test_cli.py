@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +130,81 @@ def test_dead_letters(here: Home, failed: str) -> None:
     assert json.loads(whole["data"])["url"].startswith("http://127.0.0.1:1")
     assert f"retry {failed}" in here.run("dlq", "show", letter["id"])
     assert letter["id"] in here.run("dlq", "list")
+
+
+def test_dead_letters_are_worked_on(here: Home, tmp_path: Path) -> None:
+    jobs = [here.json("submit", "filings", BLOCKED, "--wait", code=1)["job_id"] for _ in range(3)]
+    mine = {one["job"]: one["id"] for one in here.lines("dlq", "list", "--flow", "filings", "--since", "10m")}
+    counted = here.json("dlq", "retry", "--job", jobs[0], "--dry-run")
+    assert (counted["letters"], counted["by_cause"][0]["stage"]) == (1, "crawl")
+    assert here.json("dlq", "retry", "--job", jobs[0], "--rate", "50")["redriven"] == 1
+    letter = mine[jobs[1]]
+    wrong = here.done("dlq", "edit", letter, "--merge", '{"adress": "x"}')
+    assert (wrong.returncode, "adress" in wrong.stderr) == (1, True)
+    patch = tmp_path / "patch.json"
+    patch.write_text('{"url": "http://127.0.0.1:2/"}')
+    dry = here.json("dlq", "edit", letter, "--merge", f"@{patch}", "--dry-run")
+    assert (dry["before"]["url"], dry["after"]["url"]) == (BLOCKED, "http://127.0.0.1:2/")
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/127.0.0.1:1/127.0.0.1:3/' \"$1\"\n")
+    editor.chmod(0o755)
+    here.env["EDITOR"] = str(editor)
+    assert here.json("dlq", "edit", letter)["after"]["url"] == "http://127.0.0.1:3/"
+    assert "give up" in here.done("dlq", "drop", mine[jobs[2]]).stdout.lower(), "it asks, and nobody answers"
+    assert here.json("dlq", "drop", mine[jobs[2]], "--yes")["dropped"] == 1
+    assert here.done("dlq", "show", mine[jobs[2]]).returncode == 1
+    for arguments in (("retry",), ("drop",), ("retry", letter, "--all"), ("retry", "--all", "--force")):
+        assert here.done("dlq", *arguments).returncode == 2, arguments
+
+
+def test_stop_and_go(here: Home) -> None:
+    assert here.json("pause", "--stage", "classify", "--reason", "a look")["kind"] == "stage"
+    assert "a look" in here.run("pause")
+    time.sleep(0.6)  # workers look four times a second
+    job = here.json("submit", "noop")["job_id"]
+    assert here.json("purge", "--flow", "noop", "--dry-run")["jobs"] >= 1
+    assert "Cancel" in here.done("purge", "--flow", "noop").stdout, "it asks, and nobody answers"
+    assert here.json("job", job)["status"] in {"queued", "running"}
+    assert here.json("purge", "--flow", "noop", "--yes")["jobs"] >= 1
+    assert here.json("job", job)["status"] == "cancelled"
+    assert here.json("resume", "--all")["resumed"] is True
+    assert here.done("resume", "--stage", "classify").returncode == 1
+    assert here.done("pause", "--stage", "bake").returncode == 2
+    assert here.json("submit", "noop", "--wait")["status"] == "succeeded"
+    acts = [(one["action"], one["target"]) for one in here.lines("audit-log", "--limit", "50")]
+    assert acts[:3] == [("pause.remove", "stage:classify"), ("purge", "flow noop"), ("pause.add", "stage:classify")]
+    assert "cli:" in here.run("audit-log")
+
+
+def test_what_is_not_started_in_time_expires(here: Home) -> None:
+    here.run("pause", "--flow", "noop")
+    time.sleep(0.6)  # as above
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    job = here.json("submit", "noop", "--expires-at", soon)["job_id"]
+    later = here.json("submit", "noop", "--run-at", soon)["job_id"]
+    deadline = time.monotonic() + 10
+    while here.json("job", job)["status"] == "queued" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert here.json("job", job)["status"] == "expired"
+    assert here.json("job", later)["status"] == "queued"
+    here.run("resume", "--flow", "noop")
+    while here.json("job", later)["status"] != "succeeded" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    view = here.json("job", later)
+    assert view["status"] == "succeeded"
+    assert view["started_at"] >= soon[:19]
+
+
+def test_a_worker_is_drained_and_replaced(here: Home) -> None:
+    before = {one["name"] for one in here.lines("workers")}
+    gone = min(before)
+    assert here.done("worker", "drain", "nobody").returncode == 1
+    assert here.json("worker", "drain", gone, "--replace")["draining"] is True
+    deadline = time.monotonic() + 15
+    while gone in (now := {one["name"] for one in here.lines("workers")}) or len(now) < len(before):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.1)
+    assert now - before
 
 
 def test_fleet(here: Home) -> None:

@@ -82,7 +82,7 @@ class _Replay:
                 self.problems.append(f"{where}: attempt {spent[1]} closes twice")
         before, after = {
             "completed": ({"open"}, "done"),
-            "dropped": ({"open", "delayed"}, "dropped"),
+            "dropped": ({"open", "delayed", "dead"}, "dropped"),
             "retried": ({"open"}, "delayed"),
             "snoozed": ({"open"}, "delayed"),
             "promoted": ({"delayed", "open"}, "open"),  # open: a first task that waited for its run_at

@@ -460,11 +460,11 @@ class Reference(Partition):
         self._happened("dropped", job, **extra)
         return Code.OK
 
-    def redrive(self, letters: Sequence[tuple[str, str]], most: int = 0) -> list[Code]:
+    def redrive(self, letters: Sequence[tuple[str, str]], most: int = 0, delay_ms: int = 0) -> list[Code]:
         """Put dead letters (entry id, overlay) back to work; those redriven `most` times (unless 0) stay."""
-        return [self._redrive(entry_id, overlay, most) for entry_id, overlay in letters]
+        return [self._redrive(entry_id, overlay, most, delay_ms) for entry_id, overlay in letters]
 
-    def _redrive(self, entry_id: str, overlay: str, most: int) -> Code:  # noqa: PLR0911 - one return a refusal
+    def _redrive(self, entry_id: str, overlay: str, most: int, delay_ms: int) -> Code:  # noqa: C901, PLR0911
         letter = next((known for known in self.dlq if known.entry_id == entry_id), None)
         if letter is None:
             return Code.NOT_FOUND
@@ -493,10 +493,14 @@ class Reference(Partition):
         else:
             if task.stage == "compile":
                 job.compiling = job.revision
-            task.move("redrive", T.QUEUED)
+            task.move("redrive", T.DELAYED if delay_ms else T.QUEUED)
             task.data = overlay or row["data"]
-            lane = job.fixed["lane"]
-            self._add(job, task, self._stream(job.flow, task.stage, lane), traceparent=row["traceparent"])
+            stream = self._stream(job.flow, task.stage, job.fixed["lane"])
+            if delay_ms:
+                self._wait(job, task, stream, self.now + delay_ms, 1)
+                self.waiting[f"task/{job.job_id}/{task.number}"]["traceparent"] = row["traceparent"]
+            else:
+                self._add(job, task, stream, traceparent=row["traceparent"])
         self._happened("redriven", job, task=task.number, stage=task.stage, dlq=entry_id, data=overlay)
         return Code.OK
 

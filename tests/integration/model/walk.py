@@ -303,8 +303,8 @@ class Walk:
         if self.chance(0.1):
             letters.append("1-1")
         batch = [(entry_id, self.random.choice(("", '{"v":1,"edited":1}'))) for entry_id in letters]
-        most = self.random.choice((0, 0, 2))
-        self.twice(lambda: self.world.redrive(*batch, most=most))
+        most, delay_ms = self.random.choice((0, 0, 2)), self.random.choice((0, 0, 50))
+        self.twice(lambda: self.world.redrive(*batch, most=most, delay_ms=delay_ms))
 
     def drop(self) -> None:
         """A dead letter that nobody wants, and now and then one that is not there."""

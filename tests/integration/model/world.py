@@ -172,7 +172,7 @@ class World:
                 taken.append(deliver(self.keys, held.stream, entry_id, fields, count))
         return taken
 
-    def redrive(self, *letters: tuple[str, str], most: int = 0) -> list[Code]:
+    def redrive(self, *letters: tuple[str, str], most: int = 0, delay_ms: int = 0) -> list[Code]:
         """Put dead letters (entry id, overlay) back to work, as a batch."""
         table, args = KeyTable(self.keys), []
         for entry_id, overlay in letters:
@@ -183,10 +183,11 @@ class World:
             stage: Any = row["stage"] or "crawl"
             stream = self.keys.stream(stage, self.routes.policy(row["flow"], stage).pool, lane)
             args += [
-                entry_id, table.of(stream), table.of(self.keys.job(row["job"])), row["job"], row["task"], stage, overlay
+                entry_id, table.of(stream), table.of(self.keys.job(row["job"])), row["job"], row["task"], stage,
+                overlay, delay_ms,
             ]  # fmt: skip
         codes = self._run("redrive", table, [most, len(letters), *args])
-        return self._agree(codes, self.model.redrive(letters, most))
+        return self._agree(codes, self.model.redrive(letters, most, delay_ms))
 
     def drop(self, *entry_ids: str) -> list[Code]:
         """Give dead letters up, as a batch."""
