@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,7 +84,8 @@ class Limiter:
         permits, one.permits = one.permits, []
         for permit in permits:
             try:
-                await self._wake(await self._limits.release(permit.key, permit.task, permit.limit))
+                woken = await self._limits.release(permit.key, permit.task, permit.limit)
+                await self._wake(permit.key, permit.limit, woken)
             except AWAY as error:
                 logger.warning("permit %s is not given back, it runs out: %s", permit.key, error)
 
@@ -126,7 +128,7 @@ class Limiter:
             self._holders.add(one)
         else:
             self._queues.setdefault(key, _Queue(shared, sent_s)).limit = shared
-        await self._wake(permit.woken)
+        await self._wake(key, shared, permit.woken)
         return permit.granted
 
     async def _reserve(self, key: str, limit: Limit, task: str) -> int:
@@ -164,19 +166,29 @@ class Limiter:
 
     async def _look_after(self, key: str, queue: _Queue) -> None:
         """Hand on what ran out with its holder: nobody else would wake those who wait for it."""
-        await self._wake(await self._limits.release(key, "-", queue.limit))
+        await self._wake(key, queue.limit, await self._limits.release(key, "-", queue.limit))
         if not await self._limits.waiting(key):
             del self._queues[key]
 
-    async def _wake(self, tasks: tuple[str, ...]) -> None:
-        """Make snoozed tasks due now."""
-        for task in tasks:
+    async def _wake(self, key: str, limit: ConcurrencyLimit, tasks: tuple[str, ...]) -> None:
+        """Make snoozed tasks due now; the permit of one that is gone (its job was cancelled) goes to the next."""
+        turn = deque(tasks)
+        while turn:
+            task = turn.popleft()
             job_id, _, number = task.partition("/")
-            timers = self._keys.of_job(job_id).timers
-            node = {"target_nodes": self._client.get_node_from_key(timers)} if is_cluster(self._client) else {}
-            seconds, micros = await self._client.execute_command("TIME", **node)
-            now_ms = int(seconds) * 1_000 + int(micros) // 1_000
-            await self._client.zadd(timers, {f"task/{job_id}/{number}": now_ms}, xx=True, lt=True)
+            keys = self._keys.of_job(job_id)
+            if await self._client.hexists(keys.job(job_id), f"task.{number}"):
+                await self._client.zadd(
+                    keys.timers, {f"task/{job_id}/{number}": await self._now_ms(keys.timers)}, xx=True, lt=True
+                )
+            else:
+                turn.extend(await self._limits.release(key, task, limit))
+
+    async def _now_ms(self, key: str) -> int:
+        """The clock of the server that has a key."""
+        node = {"target_nodes": self._client.get_node_from_key(key)} if is_cluster(self._client) else {}
+        seconds, micros = await self._client.execute_command("TIME", **node)
+        return int(seconds) * 1_000 + int(micros) // 1_000
 
 
 def _turn(keyed: tuple[Limit, str | None]) -> tuple[int, float]:
