@@ -50,7 +50,7 @@ class Timers:
         members = [member.decode() for member in due]
         tasks = [m for m in members if m.startswith("task/")]
         if tasks:
-            await self._promote(keys, tasks)
+            await self.promote(keys, tasks)
         for member in members:
             kind, _, job_id = member.partition("/")
             if kind == "expire":
@@ -70,7 +70,12 @@ class Timers:
         seconds, micros = await self._client.execute_command("TIME", **node)
         return int(seconds) * 1_000 + int(micros) // 1_000
 
-    async def _promote(self, keys: PartitionKeys, members: list[str]) -> None:
+    async def promote(self, keys: PartitionKeys, members: list[str]) -> None:
+        """Put tasks back into their streams; those that are not due, or not there, stay as they are.
+
+        Args:
+            members: ``task/<job>/<n>``.
+        """
         bodies = await self._client.hmget(keys.waiting, members)
         table = KeyTable(keys)
         args: list[Any] = []

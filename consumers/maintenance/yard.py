@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from consumers.flow import Flows, installed
 from schemas.maintenance import Order, Report
+from streams.errors import PermanentError
 
 if TYPE_CHECKING:
     from consumers.store import Store
     from schemas.settings import Settings
     from streams.blobs import Blobs
+    from streams.keys import Keys
     from streams.log import Log
 
 
@@ -31,6 +34,29 @@ class Yard:
     settings: Settings
     _store: Callable[[], Store]
     _blobs: Callable[[], Blobs]
+
+    @property
+    def client(self) -> Any:
+        """Of Redis."""
+        return self.log.client
+
+    @property
+    def keys(self) -> Keys:
+        """Of the namespace."""
+        return self.log.keys
+
+    @property
+    def flows(self) -> Flows:
+        """Those installed here."""
+        return installed()
+
+    @property
+    def database(self) -> Store | None:
+        """PostgreSQL; None when none is known."""
+        try:
+            return self._store()
+        except PermanentError:
+            return None
 
     @property
     def store(self) -> Store:

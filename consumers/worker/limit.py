@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from consumers.outcome import Snooze
 from consumers.worker.hand import HeldPermit, InHand
 from streams.connect import AWAY, is_cluster
-from streams.keys import Keys
+from streams.keys import Keys, PartitionKeys
 from streams.limits import ConcurrencyLimit, Limits, Rate
 from streams.overrides import Overrides
 from streams.policy import AtOnce, Limit, RateLimit, limit_key, waiting_for
 
 logger = logging.getLogger(__name__)
 
-IN_HAND_MS: Final = 250
+IN_HAND_S: Final = 0.25
 """A slot that is so near is waited for in hand: who came a little late would else be snoozed a second time."""
 
 LOOKS_AGAIN_S: Final = 30.0
 """When a waiter that nobody woke looks for a permit itself."""
 
+CALLED_FOR_S: Final = 3.0
+"""How long a waiter whose snooze is on its way is called; it comes by itself later, should that not arrive."""
+
 AWAY_PAUSE_S: Final = 0.2
+
+AT_ONCE: Final = 16
+"""Tasks that ask for their limits at a time: each takes a connection meanwhile."""
 
 
 @dataclass(slots=True)
@@ -39,11 +46,26 @@ class _Queue:
     looked_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A waiter whose turn has come, and that is not in the timers yet."""
+
+    limit: ConcurrencyLimit
+    until_s: float
+
+
 class Limiter:
     """The limits of one worker."""
 
     def __init__(
-        self, client: Any, keys: Keys, *, ttl_ms: int, clock: Callable[[], float], on_lost: Callable[[InHand], None]
+        self,
+        client: Any,
+        keys: Keys,
+        *,
+        ttl_ms: int,
+        clock: Callable[[], float],
+        on_lost: Callable[[InHand], None],
+        promote: Callable[[PartitionKeys, list[str]], Awaitable[None]],
     ) -> None:
         self._client = client
         self._keys = keys
@@ -52,8 +74,11 @@ class Limiter:
         self._ttl_ms = ttl_ms
         self._clock = clock
         self._on_lost = on_lost
+        self._promote = promote
+        self._gate = asyncio.Semaphore(AT_ONCE)
         self._holders: set[InHand] = set()
         self._queues: dict[str, _Queue] = {}
+        self._called: dict[tuple[str, str], _Call] = {}
         self._renewal: asyncio.Task[None] | None = None
 
     async def take(self, one: InHand, payload: object) -> Snooze | None:
@@ -64,10 +89,14 @@ class Limiter:
         task = f"{one.entry.job}/{one.entry.task}"
         while True:
             try:
-                snooze = await self._take(one, task, payload)
+                async with self._gate:
+                    snooze = await self._take(one, task, payload)
             except AWAY as error:
                 logger.warning("the log is away, a task waits for its limits: %s", error)
                 await asyncio.sleep(AWAY_PAUSE_S)
+                continue
+            if snooze is not None and snooze.delay_s <= IN_HAND_S:
+                await asyncio.sleep(snooze.delay_s)
                 continue
             if snooze is not None:
                 await self.release(one)
@@ -75,7 +104,11 @@ class Limiter:
 
     async def reserve(self, limit: RateLimit, task: str) -> float:
         """Seconds until a task may begin under a rate, 0 for now; ask again then."""
-        return await self._reserve(limit.name, await self._overrides.applied(limit), task) / 1_000
+        while True:
+            wait_s = await self._reserve(limit.name, await self._overrides.applied(limit), task)
+            if wait_s == 0 or wait_s > IN_HAND_S:
+                return wait_s
+            await asyncio.sleep(wait_s)
 
     async def release(self, one: InHand) -> None:
         """Give an entry's permits back, and wake who waited for them; one that cannot be given back runs out."""
@@ -83,7 +116,8 @@ class Limiter:
         permits, one.permits = one.permits, []
         for permit in permits:
             try:
-                await self._wake(await self._limits.release(permit.key, permit.task, permit.limit))
+                woken = await self._limits.release(permit.key, permit.task, permit.limit)
+                await self._wake(permit.key, permit.limit, woken)
             except AWAY as error:
                 logger.warning("permit %s is not given back, it runs out: %s", permit.key, error)
 
@@ -91,7 +125,7 @@ class Limiter:
         """Renew the permits that are held; stop who may have lost one. Does not wait for the answers."""
         for one in [one for one in self._holders if now_s - one.permits_kept_s > self._ttl_ms / 1_000]:
             self._lost(one)  # not renewed in time: by now somebody else may have it
-        if (self._holders or self._queues) and (self._renewal is None or self._renewal.done()):
+        if (self._holders or self._queues or self._called) and (self._renewal is None or self._renewal.done()):
             self._renewal = asyncio.create_task(self._keep(now_s))
 
     async def close(self) -> None:
@@ -110,9 +144,9 @@ class Limiter:
                 if not await self._acquire(one, key, task, limit):
                     return Snooze(LOOKS_AGAIN_S, waiting_for(limit.name))
             else:
-                wait_ms = await self._reserve(key, limit, task)
-                if wait_ms:
-                    return Snooze(wait_ms / 1_000, waiting_for(limit.name))
+                wait_s = await self._reserve(key, limit, task)
+                if wait_s:
+                    return Snooze(wait_s, waiting_for(limit.name))
         return None
 
     async def _acquire(self, one: InHand, key: str, task: str, limit: AtOnce) -> bool:
@@ -126,22 +160,22 @@ class Limiter:
             self._holders.add(one)
         else:
             self._queues.setdefault(key, _Queue(shared, sent_s)).limit = shared
-        await self._wake(permit.woken)
+        await self._wake(key, shared, permit.woken)
         return permit.granted
 
-    async def _reserve(self, key: str, limit: Limit, task: str) -> int:
+    async def _reserve(self, key: str, limit: Limit, task: str) -> float:
         assert isinstance(limit, RateLimit)  # noqa: S101 - an override keeps the kind
-        rate = Rate(limit.count / limit.per_s)
-        while True:
-            wait_ms = await self._limits.reserve(key, task, rate)
-            if wait_ms == 0 or wait_ms > IN_HAND_MS:
-                return wait_ms
-            await asyncio.sleep(wait_ms / 1_000)
+        return await self._limits.reserve(key, task, Rate(limit.count / limit.per_s)) / 1_000
 
     async def _keep(self, now_s: float) -> None:
         try:
             due = [one for one in self._holders if now_s - one.permits_kept_s >= self._ttl_ms / 4_000]
             await asyncio.gather(*map(self._renew, due))
+            for (key, task), call in list(self._called.items()):
+                if now_s > call.until_s:
+                    del self._called[key, task]
+                else:
+                    await self._wake(key, call.limit, (task,))
             for key, queue in list(self._queues.items()):
                 if now_s - queue.looked_s >= self._ttl_ms / 1_000:
                     queue.looked_s = now_s
@@ -164,19 +198,35 @@ class Limiter:
 
     async def _look_after(self, key: str, queue: _Queue) -> None:
         """Hand on what ran out with its holder: nobody else would wake those who wait for it."""
-        await self._wake(await self._limits.release(key, "-", queue.limit))
+        await self._wake(key, queue.limit, await self._limits.release(key, "-", queue.limit))
         if not await self._limits.waiting(key):
             del self._queues[key]
 
-    async def _wake(self, tasks: tuple[str, ...]) -> None:
-        """Make snoozed tasks due now."""
-        for task in tasks:
+    async def _wake(self, key: str, limit: ConcurrencyLimit, tasks: tuple[str, ...]) -> None:
+        """Make snoozed tasks due now; the permit of one that is gone (its job was cancelled) goes to the next."""
+        turn = deque(tasks)
+        while turn:
+            task = turn.popleft()
             job_id, _, number = task.partition("/")
-            timers = self._keys.of_job(job_id).timers
-            node = {"target_nodes": self._client.get_node_from_key(timers)} if is_cluster(self._client) else {}
-            seconds, micros = await self._client.execute_command("TIME", **node)
-            now_ms = int(seconds) * 1_000 + int(micros) // 1_000
-            await self._client.zadd(timers, {f"task/{job_id}/{number}": now_ms}, xx=True, lt=True)
+            keys = self._keys.of_job(job_id)
+            if await self._client.hexists(keys.job(job_id), f"task.{number}"):
+                member = f"task/{job_id}/{number}"
+                if await self._client.zscore(keys.timers, member) is None:
+                    # It was told to wait, and its snooze is on its way: it is called again when that has arrived.
+                    self._called.setdefault((key, task), _Call(limit, self._clock() + CALLED_FOR_S))
+                    continue
+                self._called.pop((key, task), None)
+                await self._client.zadd(keys.timers, {member: await self._now_ms(keys.timers)}, xx=True, lt=True)
+                await self._promote(keys, [member])  # at once: the timers are looked at some times a second
+            else:
+                self._called.pop((key, task), None)
+                turn.extend(await self._limits.release(key, task, limit))
+
+    async def _now_ms(self, key: str) -> int:
+        """The clock of the server that has a key."""
+        node = {"target_nodes": self._client.get_node_from_key(key)} if is_cluster(self._client) else {}
+        seconds, micros = await self._client.execute_command("TIME", **node)
+        return int(seconds) * 1_000 + int(micros) // 1_000
 
 
 def _turn(keyed: tuple[Limit, str | None]) -> tuple[int, float]:

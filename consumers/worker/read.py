@@ -81,6 +81,7 @@ class ReadLoop(Service):
                         entries = await reader.doorbell(free, paused | full, bell_ms)
                 except AWAY as error:
                     logger.warning("the log is away, nothing is read: %s", error)
+                    self.heard_s = asyncio.get_running_loop().time()
                     await asyncio.sleep(0.2)
                     continue
                 self.heard_s = asyncio.get_running_loop().time()

@@ -36,7 +36,7 @@ from consumers.worker.sweep import ReclaimLoop, TimerLoop, sweep_interval_s
 from schemas.names import STAGES, StageName
 from schemas.settings import Settings
 from streams.connect import connect
-from streams.keys import Keys
+from streams.keys import Keys, PartitionKeys
 from streams.log import Log
 from streams.moves import Moves
 from streams.reader import DOORBELL_MS, Reader
@@ -142,7 +142,7 @@ class Worker(Service):
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
         self.limiter = Limiter(
             self.client, self.keys, ttl_ms=settings.lease_ms, clock=asyncio.get_event_loop().time,
-            on_lost=self._give_up,
+            on_lost=self._give_up, promote=self._promote,
         )  # fmt: skip
         bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter)
         self.executor = Executor(
@@ -246,6 +246,9 @@ class Worker(Service):
             await asyncio.wait_for(self.committer.is_flushed.wait(), 5.0)
         except TimeoutError:
             logger.warning("%d entries could not be given back: their leases will run out", len(self.hand.entries))
+
+    async def _promote(self, keys: PartitionKeys, members: list[str]) -> None:
+        await self.timers.promote(keys, members)
 
     def _give_up(self, one: InHand) -> None:
         self.keeper.give_up(one)

@@ -14,20 +14,26 @@ import pytest
 
 from api.live import Hub
 from consumers.context import StageContext
+from consumers.maintenance.chores import CHORES
+from consumers.maintenance.yard import Yard
 from consumers.noop import flow as noop
 from consumers.outcome import Done, Outcome, Reject
+from consumers.schedules import Kept, Ticker
 from consumers.submit import new_job
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
 from consumers.worker.worker import Worker
 from schemas.events import SUBMIT
 from schemas.jobs import JobRequest
+from schemas.maintenance import Order
 from schemas.names import JobId
+from schemas.schedules import ScheduleChange
 from streams import archive
 from streams.connect import AWAY
 from streams.errors import Refused, TransientError
 from streams.keys import job_id_for
 from streams.log import Log
+from streams.policy import AtOnce, RateLimit, StagePolicy
 from streams.scripts import Code
 from streams.telemetry import setup
 from streams.telemetry.traceparent import trace_of_job
@@ -198,6 +204,34 @@ async def test_what_happens_to_a_job_is_told_live_everywhere(redis_url: str, nam
                 told = await place.log.lifecycle(job)
                 heard = [await happens.next(5.0) for _ in told]
             assert [entry.entry_id for entry in heard if entry] == [entry_id for entry_id, _ in told]
+
+
+async def test_schedules_limits_and_chores_work_everywhere(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    gone: list[int] = []
+
+    async def one_by_one(note: Note, ctx: StageContext) -> Outcome:
+        gone.append(note.n)
+        return Done()
+
+    limits = (AtOnce("site", 1), RateLimit("page", 100, 1.0))
+    flow = flow_of(crawl=one_by_one, policies={"crawl": StagePolicy(limits=limits)})
+    given: dict[str, Any] = {"partitions": PARTITIONS, "home": tmp_path, "lease_ms": 2_000}
+    async with here(redis_url, namespace, flow, **given) as place:
+        await place.start()
+        ticker = Ticker(place.log, place.flows)
+        now = (await ticker.book.now()).replace(microsecond=0)
+        plan = ScheduleChange.model_validate({"every_s": 1, "missed": "run_all", "job": {"flow": "one", "spec": {}}})
+        schedule = Kept(tenant="default", name="x", plan=plan, anchor_ms=round(now.timestamp() * 1_000))
+        schedule = await ticker.book.put(await ticker.book.put(schedule, now), now)
+        assert await ticker.run_due(now + timedelta(seconds=5)) == 5
+        await place.until(lambda: len(gone) == 5, "the ticks' jobs")
+        (state,) = await ticker.book.states([schedule])
+        assert (await place.ended(state.job_id)).status == "succeeded"
+        for chore in ("memory", "health", "stale"):
+            yard = Yard(Order(chore=chore), now, place.log, place.settings, lambda: None, lambda: None)  # type: ignore[arg-type,return-value]
+            assert (await CHORES[chore](yard)).chore == chore
+        await ticker.book.remove(schedule)
+        assert await ticker.run_due(now + timedelta(seconds=60)) == 0
 
 
 @pytest.mark.parametrize("slots", [1, 64])

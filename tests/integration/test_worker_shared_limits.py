@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -56,15 +57,33 @@ async def is_waiting(place: Here, job: str, limit: str) -> bool:
 async def test_two_workers_keep_one_limit_of_how_many_at_once(valkey_url: str, namespace: str) -> None:
     room = Room()
     async with here(valkey_url, namespace, limited(room, AtOnce("site", 2))) as place:
-        jobs = [await place.submit() for _ in range(8)]
+        jobs = [await place.submit() for _ in range(40)]
         await asyncio.gather(place.start(), place.start())
         for job in jobs:
             assert (await place.ended(job)).status == "succeeded"  # well before a waiter would look by itself
             assert await place.told(job, "retried") == []
         assert room.most == 2
-        assert room.attempts == [1] * 8
+        assert room.attempts == [1] * 40
         assert await Limits(place.log.client, namespace).held("site") == 0
         await place.check()
+
+
+async def test_the_permits_of_cancelled_waiters_go_to_the_next(valkey_url: str, namespace: str) -> None:
+    room = Room(is_held=True)
+    async with here(valkey_url, namespace, limited(room, AtOnce("site", 1))) as place:
+        await place.start()
+        first = await place.submit()
+        await place.until(lambda: room.running == 1, "the first")
+        waiters = [await place.submit() for _ in range(20)]
+        for job in waiters:
+            await place.until(partial(is_waiting, place, job, "site"), "it to wait")
+        for job in waiters:
+            await place.log.cancel(job)
+        last = await place.submit()
+        await place.until(partial(is_waiting, place, last, "site"), "the last to wait")
+        room.leave.set()
+        assert (await place.ended(first)).status == "succeeded"
+        assert (await place.ended(last, timeout_s=5)).status == "succeeded"
 
 
 async def test_each_value_has_a_limit_of_its_own(valkey_url: str, namespace: str) -> None:
