@@ -13,6 +13,7 @@ import psutil
 from mode import Service
 
 from streams.connect import AWAY
+from streams.telemetry import setup
 
 if TYPE_CHECKING:
     from consumers.worker.worker import Worker
@@ -63,6 +64,7 @@ class Presence(Service):
             "slots": worker.hand.slots, "in_hand": len(worker.hand.entries), "holds": held,
             "counts": worker.committer.counts, "refused": worker.committer.refused,
             "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
+            "spans": setup.current.counters(),
         }  # fmt: skip
         key = worker.keys.worker(worker.name)
         await worker.client.set(key, orjson.dumps(record), ex=TTL_S)
