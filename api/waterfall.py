@@ -5,7 +5,7 @@ It needs no trace backend and no sampled span: every move of a job left an entry
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
@@ -77,6 +77,7 @@ class JobTrace:
         start_ms: The first entry's time; 0 for a job without entries.
         end_ms: The last thing known to have happened.
         spans: By start.
+        left_out: Later spans that are not among them.
     """
 
     job_id: str
@@ -86,6 +87,13 @@ class JobTrace:
     start_ms: int
     end_ms: int
     spans: tuple[TraceSpan, ...]
+    left_out: int = 0
+
+
+def capped(trace: JobTrace, most: int) -> JobTrace:
+    """The trace with its first `most` spans, and how many are left out."""
+    left_out = max(0, len(trace.spans) - most)
+    return replace(trace, spans=trace.spans[:most], left_out=left_out) if left_out else trace
 
 
 @dataclass(slots=True)
@@ -186,7 +194,8 @@ class _Reading:
                 self._run(task, started_ms, {})
             if task.doing == "run":
                 task.doing = "crash_gap"
-                self._become(task, "wait", at_ms)
+                self._leave(task, max(at_ms, task.since_ms), "reclaimed")
+                task.doing, task.since_ms = "wait", max(at_ms, task.since_ms)
             task.delivery = 0  # the next run tells its own
         elif move in {"promoted", "redriven"}:
             self._become(task, "wait", at_ms)

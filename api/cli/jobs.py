@@ -174,11 +174,18 @@ def logs(
         next_step((f"job {job_id}", "shows the job"))
 
 
-def trace(job_id: JobArgument, *, as_json: Json = False) -> None:
-    """Show when each of a job's tasks waited and ran, as a waterfall."""
+def trace(
+    job_id: JobArgument,
+    *,
+    otlp: Annotated[bool, typer.Option("--otlp", help="Print OTLP JSON, for a trace backend.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show when each of a job's tasks waited and ran, as a waterfall; from the log, so without any trace backend."""
+    import time
     from dataclasses import asdict
 
     from api.cli.lookup import entries_of_job, here
+    from api.otlp import otlp_of
     from api.waterfall import trace_of, waterfall
 
     async def ask() -> Any:
@@ -186,11 +193,13 @@ def trace(job_id: JobArgument, *, as_json: Json = False) -> None:
             return trace_of(await entries_of_job(services, job_id))
 
     found = run(ask())
-    if as_json:
+    if otlp:
+        print_json(otlp_of(found, int(time.time() * 1_000)))
+    elif as_json:
         print_json(asdict(found))
     else:
         console().print(waterfall(found))
-        next_step((f"logs {job_id}", "shows what it logged"))
+        next_step((f"logs {job_id}", "shows what it logged"), (f"trace {job_id} --otlp", "is for a trace backend"))
 
 
 def cancel(

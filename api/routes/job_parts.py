@@ -1,7 +1,8 @@
 """What belongs to a job: ``/result /artifacts /logs /trace``."""
 
+import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -10,16 +11,18 @@ from starlette.responses import Response, StreamingResponse
 from api.auth import Reader
 from api.json_response import Json, items
 from api.look import entries_of, find
+from api.otlp import otlp_of
 from api.problems import Problem
 from api.results import result_of
 from api.services import services_of
 from api.views import links_of
-from api.waterfall import trace_of
+from api.waterfall import capped, trace_of
 from consumers.store.pages import read_cursor, write_cursor
 from streams.blobs import BlobNotFound
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"])
 
+MAX_SPANS = 50_000
 MAX_TRACED = 100_000
 """Lifecycle entries of a job that a trace is read from at most."""
 
@@ -101,8 +104,17 @@ async def get_logs(
 
 
 @router.get("/trace")
-async def get_trace(request: Request, caller: Reader, job_id: str) -> Response:
-    """What the job did and when, task by task, read back from its lifecycle."""
+async def get_trace(
+    request: Request,
+    caller: Reader,
+    job_id: str,
+    form: Annotated[Literal["spans", "otlp"], Query(alias="format")] = "spans",
+    limit: Annotated[int, Query(ge=1, le=MAX_SPANS)] = MAX_SPANS,
+) -> Response:
+    """What the job did and when, task by task, read back from its lifecycle; as OTLP JSON with `format=otlp`.
+
+    It needs no trace backend and no sampled span. `left_out` counts the spans beyond the limit.
+    """
     services = services_of(request)
     found = await find(services, job_id, caller.tenant)
     entries = []
@@ -110,6 +122,8 @@ async def get_trace(request: Request, caller: Reader, job_id: str) -> Response:
         entries.append((entry.entry_id, entry.fields))
         if len(entries) == MAX_TRACED:
             break
-    trace = trace_of(entries)
+    trace = capped(trace_of(entries), limit)
+    if form == "otlp":
+        return Json(otlp_of(trace, int(time.time() * 1_000)))
     told = {"job_id": job_id, "flow": found.view.flow, "trace_id": trace.trace_id or found.view.trace_id}
     return Json({**asdict(trace), **told, "is_cut": len(entries) == MAX_TRACED})

@@ -238,7 +238,8 @@ class Executor(Service):
 
     async def _execute(self, one: InHand) -> None:
         entry = one.entry
-        span = unrecorded(entry.traceparent) or delivery_span(
+        numbered = 0 if entry.name.stage in {"compile", "notify"} else int(entry.task)
+        span = unrecorded(entry.traceparent, numbered) or delivery_span(
             entry.traceparent, stream=entry.stream, entry_id=entry.entry_id, consumer=self._bench.moves.consumer,
             stage=entry.name.stage, flow=entry.flow, job=entry.job, task=int(entry.task), attempt=entry.attempt,
             delivery=entry.delivery, enqueued_ms=entry.enqueued_ms, started_ms=entry.started_ms,

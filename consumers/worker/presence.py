@@ -15,6 +15,7 @@ from mode import Service
 
 from consumers.worker.watchdog import is_deaf
 from streams.connect import AWAY
+from streams.telemetry import setup
 
 if TYPE_CHECKING:
     from consumers.worker.worker import Worker
@@ -67,6 +68,7 @@ class Presence(Service):
             "is_draining": worker.is_draining, "counts": worker.committer.counts, "refused": worker.committer.refused,
             "deaf": [loop.pool for loop in worker.reading if is_deaf(loop, asyncio.get_running_loop().time())],
             "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
+            "spans": setup.current.counters(),
         }  # fmt: skip
         key = worker.keys.worker(worker.name)
         await worker.client.set(key, orjson.dumps(record), ex=TTL_S)

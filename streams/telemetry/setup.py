@@ -44,9 +44,10 @@ class Tracing:
         sampler: Decides on the traces that start here.
         recorder: None when nothing is exported; contexts are passed on all the same.
         random_bits: Source of new ids.
+        capped: Deliveries without spans, because their job has more than its share.
     """
 
-    __slots__ = ("random_bits", "recorder", "sampler")
+    __slots__ = ("capped", "random_bits", "recorder", "sampler")
 
     def __init__(
         self, sampler: Sampler, recorder: Recorder | None = None, random_bits: RandomBits = random.getrandbits
@@ -54,11 +55,12 @@ class Tracing:
         self.sampler = sampler
         self.recorder = recorder
         self.random_bits = random_bits
+        self.capped = 0
 
     def counters(self) -> dict[str, int]:
-        """Spans `waiting`, `exported`, `failed` (the endpoint did not take them) and `dropped` (the queue was full)."""
+        """Spans `waiting`, `exported`, `failed` (not taken), `dropped` (the queue was full); deliveries `capped`."""
         if self.recorder is None:
-            return {"waiting": 0, "exported": 0, "failed": 0, "dropped": 0}
+            return {"waiting": 0, "exported": 0, "failed": 0, "dropped": 0, "capped": self.capped}
         processor = self.recorder.processor
         exporter = processor.exporter
         return {
@@ -66,6 +68,7 @@ class Tracing:
             "exported": exporter.exported,
             "failed": exporter.failed,
             "dropped": processor.dropped,
+            "capped": self.capped,
         }
 
     def shutdown(self, deadline_s: float = FLUSH_DEADLINE_S, wait: Wait = threading.Event.wait) -> bool:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     Attributes = dict[str, str | int]
 
 GROUP: Final = "millrace"
+TASKS_WITH_SPANS: Final = 10_000
+"""Of one job: a backend takes no trace of a million spans. What the log tells of the job (`api.waterfall`) has all."""
 _NS_PER_MS: Final = 1_000_000
 _ATTRIBUTES_BEFORE: Final = (
     "messaging.destination.name",
@@ -162,10 +164,20 @@ class RecordedDelivery(Delivery):
         self._recorder.leave(self._inside)
 
 
-def unrecorded(traceparent: str) -> Delivery | None:
-    """The delivery of a trace that is not recorded here, told from the `traceparent` alone; None for any other."""
-    if len(traceparent) < TRACEPARENT_LENGTH or (setup.current.recorder is not None and is_sampled(traceparent)):
+def unrecorded(traceparent: str, task: int = 0) -> Delivery | None:
+    """The delivery of a trace that is not recorded here, told from the `traceparent` alone; None for any other.
+
+    Args:
+        traceparent: The entry's.
+        task: Its number within the job: of a very wide job only the first tasks have spans, and the others are
+            counted. 0 for one that always has.
+    """
+    if len(traceparent) < TRACEPARENT_LENGTH:
         return None
+    if setup.current.recorder is not None and is_sampled(traceparent):
+        if task <= TASKS_WITH_SPANS:
+            return None
+        setup.current.capped += 1
     return Delivery(traceparent)
 
 

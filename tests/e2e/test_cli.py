@@ -91,6 +91,8 @@ def test_a_failed_job_says_why(here: Home, failed: str) -> None:
 
 def test_trace(here: Home, done: str) -> None:
     assert len({span["task"] for span in here.json("trace", done)["spans"]}) == 12
+    otlp = json.loads(here.run("trace", done, "--otlp"))
+    assert len(otlp["resourceSpans"][0]["scopeSpans"][0]["spans"]) > 12
     shown = here.run("trace", done)
     assert "crawl #1" in shown
     assert "notify #12" in shown

@@ -181,6 +181,10 @@ async def test_what_a_job_leaves_is_read(place: ApiPlace) -> None:
         trace = (await place.call("GET", f"jobs/{job}/trace")).body
         assert {span["stage"] for span in trace["spans"]} >= {"crawl", "extract", "compile"}
         assert (trace["job_id"], trace["status"], len(trace["trace_id"])) == (job, "succeeded", 32)
+        few = (await place.call("GET", f"jobs/{job}/trace?limit=2")).body
+        assert (len(few["spans"]), few["left_out"]) == (2, len(trace["spans"]) - 2)
+        otlp = (await place.call("GET", f"jobs/{job}/trace?format=otlp")).body
+        assert len(otlp["resourceSpans"][0]["scopeSpans"][0]["spans"]) == len(trace["spans"]) + 1
 
 
 async def test_results_that_are_not_there(place: ApiPlace) -> None:

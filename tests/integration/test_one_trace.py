@@ -264,7 +264,7 @@ async def test_what_is_not_sampled_is_not_exported_and_still_told_by_lifecycle(
             trace = trace_of(await place.log.lifecycle(job_id))
         assert tracing.shutdown(30)
         assert receiver.spans == []
-        assert tracing.counters() == {"waiting": 0, "exported": 0, "failed": 0, "dropped": 0}
+        assert tracing.counters() == {"waiting": 0, "exported": 0, "failed": 0, "dropped": 0, "capped": 0}
 
     assert record is not None
     assert (trace.trace_id, trace.status, trace.flow) == (record.trace_id, "succeeded", "noop")

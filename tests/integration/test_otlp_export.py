@@ -69,7 +69,7 @@ def test_a_job_arrives_as_one_tree_of_linked_spans(protocol: str, monkeypatch: p
         assert tracing.shutdown(30)
 
         spans = receiver.wait_for(6)
-        assert tracing.counters() == {"waiting": 0, "exported": 6, "failed": 0, "dropped": 0}
+        assert tracing.counters() == {"waiting": 0, "exported": 6, "failed": 0, "dropped": 0, "capped": 0}
 
     send, wait, process = spans["send filings"], spans["wait crawl"], spans["process crawl"]
     settle, gap, failed = spans["settle crawl"], spans["crash gap classify"], spans["process classify"]
@@ -241,7 +241,7 @@ def test_an_endpoint_that_nobody_listens_at_is_said_once(
     for _ in range(3):
         deliver(FOREIGN).end("completed")
         recorder.processor.force_flush()
-    assert tracing.counters() == {"waiting": 0, "exported": 0, "failed": 6, "dropped": 0}
+    assert tracing.counters() == {"waiting": 0, "exported": 0, "failed": 6, "dropped": 0, "capped": 0}
     assert [record.getMessage() for record in caplog.records] == [
         f"spans do not reach http://127.0.0.1:{port} and are lost until it answers; work goes on"
     ]

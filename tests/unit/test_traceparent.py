@@ -7,6 +7,8 @@ import random
 import pytest
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
+from streams.telemetry import setup, unrecorded
+from streams.telemetry.spans import TASKS_WITH_SPANS
 from streams.telemetry.traceparent import (
     Sampler,
     TraceContext,
@@ -138,3 +140,15 @@ def test_a_foreign_trace_is_continued_with_its_flag_unless_told_otherwise(
     context = continued(TraceContext(TRACE, SPAN, flags), sampler, random.getrandbits)
     assert (context.trace_id, context.flags) == (TRACE, expected)
     assert context.span_id != SPAN
+
+
+def test_of_a_very_wide_job_only_the_first_tasks_have_spans_and_the_others_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tracing = setup.Tracing(Sampler(), recorder=object())  # type: ignore[arg-type]
+    monkeypatch.setattr(setup, "current", tracing)
+    sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert unrecorded(sampled, TASKS_WITH_SPANS) is None
+    assert unrecorded(sampled, TASKS_WITH_SPANS + 1) is not None
+    assert unrecorded(sampled) is None
+    assert tracing.capped == 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from typing import Any
 
 import orjson
 import pytest
+from google.protobuf import json_format  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
 
-from api.waterfall import JobTrace, trace_of, waterfall
+from api.otlp import otlp_of
+from api.waterfall import JobTrace, capped, trace_of, waterfall
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"
 
@@ -227,3 +231,59 @@ def test_the_trace_as_data_is_plain() -> None:
         "parent": None,
         "reason": "",
     }
+
+
+LIFE = (
+    entry(1000, "submitted", task=1, stage="crawl", traceparent=TRACEPARENT, status="queued"),
+    entry(1100, "started", task=1, stage="crawl", delivery=1, worker="w1", status="running"),
+    entry(6100, "reclaimed", task=1, stage="crawl"),
+    entry(6500, "snoozed", task=1, stage="crawl", started_at=6110, delivery=2, worker="w2", reason="asked to wait"),
+    entry(7000, "promoted", task=1, stage="crawl"),
+    completed(7300, 1, "crawl", 7010, delivery=1, worker="w2", emitted=[(2, "classify")]),
+    entry(7400, "started", task=2, stage="classify", delivery=1, worker="w2"),
+)
+
+
+def test_a_reclaim_ends_the_crash_gap_by_name() -> None:
+    (gap,) = [span for span in trace_of(LIFE).spans if span.kind == "crash_gap"]
+    assert gap.outcome == "reclaimed"
+
+
+def test_what_is_beyond_the_limit_is_counted() -> None:
+    trace = trace_of(LIFE)
+    few = capped(trace, 3)
+    assert (len(few.spans), few.left_out) == (3, len(trace.spans) - 3)
+    assert capped(trace, 100) is trace
+
+
+def parsed(trace: JobTrace, now_ms: int) -> list[Any]:
+    """The spans as OpenTelemetry's own messages; OTLP's JSON has ids in hex where protobuf's has base64."""
+    document = otlp_of(trace, now_ms)
+    for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        for name in ("traceId", "spanId", "parentSpanId"):
+            if name in span:
+                span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
+    request = json_format.ParseDict(document, ExportTraceServiceRequest())
+    return list(request.resource_spans[0].scope_spans[0].spans)
+
+
+def test_as_otlp_every_delivery_wait_and_gap_is_a_span_of_the_jobs_trace() -> None:
+    job, *spans = parsed(trace_of(LIFE), 9_000)
+    assert {span.trace_id.hex() for span in spans} == {TRACEPARENT[3:35]}
+    assert len({span.span_id for span in spans}) == len(spans)
+    assert [(span.name, span.start_time_unix_nano // 10**6, span.end_time_unix_nano // 10**6) for span in spans] == [
+        ("wait crawl", 1000, 1100),
+        ("crash gap crawl", 1100, 6100),
+        ("wait crawl", 6100, 6110),
+        ("run crawl", 6110, 6500),
+        ("snooze crawl", 6500, 7000),
+        ("wait crawl", 7000, 7010),
+        ("run crawl", 7010, 7300),
+        ("wait classify", 7300, 7400),
+        ("run classify", 7400, 9000),
+    ]
+    assert job.end_time_unix_nano == 9_000 * 10**6
+    assert {span.parent_span_id for span in spans[:7]} == {job.span_id}
+    assert {span.parent_span_id for span in spans[7:]} == {spans[6].span_id}
+    assert spans[1].status.code == 2
+    assert parsed(trace_of(LIFE), 9_000)[1].span_id == spans[0].span_id
