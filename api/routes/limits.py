@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import audit
-from api.auth import Operator, Reader, check_operator, of_the_house
+from api.auth import Operator, Reader, of_the_house
 from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
 from api.limits import LimitRequest, NoSuchLimit, clear_limit, list_limits, set_limit
@@ -23,7 +23,7 @@ async def get_limits(request: Request, _: Reader) -> Response:
 @router.put("/{name}", openapi_extra=body_schema(LimitRequest, {"count": 20, "per_s": 60}))
 async def put_limit(request: Request, caller: Operator, name: str) -> Response:
     """Set a limit; workers hold to it within a second."""
-    check_operator(caller)
+    of_the_house(caller, "limits are what")
     asked = fit(LimitRequest, await read_json(request), "the limit")
     services = services_of(request)
     try:
@@ -38,7 +38,6 @@ async def put_limit(request: Request, caller: Operator, name: str) -> Response:
 @router.delete("/{name}", status_code=204)
 async def delete_limit(request: Request, caller: Operator, name: str) -> Response:
     """Have a limit as it is declared."""
-    check_operator(caller)
     of_the_house(caller, "limits are what")
     services = services_of(request)
     try:

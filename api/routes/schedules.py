@@ -23,7 +23,7 @@ EXAMPLE = {
 }  # fmt: skip
 
 
-class PauseRequest(Asked):
+class SchedulePauseRequest(Asked):
     """The body of a pause; may be left out."""
 
     reason: Annotated[str, Field(max_length=500)] = ""
@@ -71,10 +71,10 @@ async def delete_schedule(request: Request, caller: Operator, name: str) -> Resp
     return Response(status_code=204)
 
 
-@router.post("/{name}/pause", response_model=ScheduleView, openapi_extra=body_schema(PauseRequest))
+@router.post("/{name}/pause", response_model=ScheduleView, openapi_extra=body_schema(SchedulePauseRequest))
 async def pause_schedule(request: Request, caller: Operator, name: str) -> Response:
     """Stop a schedule; what would have ticked meanwhile is not made up for."""
-    asked = fit(PauseRequest, await read_json(request, default={}), "the pause")
+    asked = fit(SchedulePauseRequest, await read_json(request, default={}), "the pause")
     services = services_of(request)
     return Json(
         await schedules.pause_schedule(services, caller.tenant, name, is_paused=True, reason=asked.reason)
