@@ -12,7 +12,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from consumers.filings.vocabulary import ANCHORS, CLOSES, CONSOLIDATED, CONTINUED, OTHER_TITLES, PARENT_ONLY, TITLES
+from consumers.filings.vocabulary import (
+    ANCHORS,
+    CLOSES,
+    CONSOLIDATED,
+    CONTINUED,
+    INTERIM,
+    OTHER_TITLES,
+    PARENT_ONLY,
+    TITLES,
+)
 from schemas.filings import STATEMENT_KINDS, StatementKind
 
 if TYPE_CHECKING:
@@ -102,6 +111,8 @@ def _doubt(lines: list[str]) -> float:
     doubt = -0.8 * sentences
     if any(PARENT_ONLY.search(line) for line in lines[:6]):
         doubt -= 10
+    elif any(INTERIM.search(line) for line in lines[:6]):
+        doubt -= 3
     if any(_NOTES_HEAD.match(line) for line in lines[:8]):
         doubt -= 6
     return doubt
@@ -174,6 +185,8 @@ def _score(kind: StatementKind, pages: Sequence[PageLook]) -> float:
         score += 4
     if PARENT_ONLY.search(title):
         score -= 10
+    elif INTERIM.search(title):
+        score -= 3
     if kind == "income_statement" and _COMPREHENSIVE.search(title):
         score -= 4
     if pages[0].continued:

@@ -7,7 +7,7 @@ from typing import Final
 
 from consumers.filings.errors import DocumentError
 from consumers.filings.pdf import MAX_PAGES, PdfReader, is_garbled, lines_of, open_pdf
-from consumers.filings.reading import Reading, Survey, read_statements
+from consumers.filings.reading import Reading, Survey, read_statements, understood
 from consumers.filings.table import PageLines
 
 _FEW_LETTERS: Final = 15
@@ -28,7 +28,7 @@ def read_pdf(data: bytes, max_pages: int = MAX_PAGES) -> Reading:
             return PageLines(page, tuple(lines_of(reader.words(page))))
 
         reading = read_statements(survey, lines, f"{reader.page_count} pages")
-        return replace(reading, page_count=reader.page_count)
+        return replace(reading, page_count=reader.page_count, statements=understood(reading.statements))
 
 
 def _survey(reader: PdfReader) -> Survey:

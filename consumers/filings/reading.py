@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from consumers.filings.confidence import assess
 from consumers.filings.find_pages import Candidate, PageLook, choose, look
+from consumers.filings.normalise import normalise
 from consumers.filings.numbers import uses_decimal_comma
 from consumers.filings.periods import fiscal_year_end
 from consumers.filings.table import PageLines, Table, read_table
@@ -14,8 +16,10 @@ from consumers.filings.vocabulary import currency_in, unit_in
 from schemas.filings import STATEMENT_KINDS, Problem, Statement, StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
+
+    from consumers.filings.facts import Fact
 
 HEAD_PAGES: Final = 3
 """First pages that tell what the document is."""
@@ -40,6 +44,7 @@ class Reading:
     year_end: date | None
     statements: tuple[Statement, ...]
     problems: tuple[Problem, ...]
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,17 +78,26 @@ class _Found:
     table: Table
 
 
-def read_statements(survey: Survey, lines: Callable[[int], PageLines], places: str) -> Reading:
-    """Choose the statements' pages and read them.
+def read_statements(
+    survey: Survey,
+    lines: Callable[[int], PageLines],
+    places: str,
+    known: Mapping[StatementKind, Candidate] | None = None,
+) -> Reading:
+    """Choose the statements' pages and read them as printed.
 
     Args:
         survey: The first pass over all pages.
         lines: The lines of a page with their places; called for chosen pages only.
         places: How many there were to choose from, as in "96 pages", for the message when none fits.
+        known: Where statements are, when something surer than titles tells.
+
+    Returns:
+        A reading whose rows have no concepts yet: see `understood`.
     """
     head = "\n".join(survey.head)[:HEAD_CHARS]
     year_end = fiscal_year_end(head)
-    chosen = choose(survey.looks)
+    chosen = {**choose(survey.looks), **(known or {})}
     found: dict[StatementKind, _Found] = {}
     problems: list[Problem] = []
     for kind in STATEMENT_KINDS:
@@ -101,6 +115,11 @@ def read_statements(survey: Survey, lines: Callable[[int], PageLines], places: s
     statements = _statements(found, survey, head)
     ends = [period.end for statement in statements for period in statement.periods]
     return Reading(head, 0, max(ends, default=year_end), statements, tuple(problems))
+
+
+def understood(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+    """The statements of a document with the concepts of their rows and the confidence of their cells."""
+    return tuple(assess(statement) for statement in normalise(tuple(statements)))
 
 
 def _not_found(kind: StatementKind, survey: Survey, places: str) -> Problem:
