@@ -118,7 +118,10 @@ def _belongs(left: str, right: str) -> bool:
         return True
     if right in (")", ")%") and re.match(r"^\([\d.,$£€\u00a0]+$", left):
         return True
-    return bool(re.match(r"^\(?[1-9]\d{0,2}(?:\u00a0\d{3})*$", left) and re.match(r"^\d{3}\)?$", right))
+    return bool(
+        re.match(r"^[(\-\u2013\u2212+]{0,2}[1-9]\d{0,2}(?:\u00a0\d{3})*$", left)
+        and re.match(r"^\d{3}(?:[.,]\d{1,2})?\)?$", right)
+    )
 
 
 def find_columns(rows: Sequence[Sequence[Amount]]) -> list[Column]:
@@ -231,13 +234,13 @@ def _header(
     named: list[Column] = []
     flags: list[str] = []
     ends: set[tuple[date, int | None]] = set()
-    for c in sorted(over):
+    for order, c in enumerate(sorted(over)):
         column = columns[c]
         end, guessed = _end_of(over[c], column, around, year_end)
         if guessed:
             flags.append(f"the day of {over[c].text!r} is not printed above its column; taken from {guessed}")
         label = " ".join(_above(lines[max(0, index - 4) : index + 1], column))
-        months = _months_over(column, durations) or months_in(label) or months_in(spoken)
+        months = _months_over(column, durations, order, len(over)) or months_in(label) or months_in(spoken)
         period = Period(end=end, months=months, label=label or over[c].text)
         if (end, period.months) in ends:
             flags.append(f"a second column for {end} is left out: {label!r}")
@@ -261,10 +264,12 @@ def _durations(lines: Sequence[Line]) -> list[tuple[float, int]]:
     return []
 
 
-def _months_over(column: Column, durations: Sequence[tuple[float, int]]) -> int | None:
-    """The length of time that stands nearest above a column."""
+def _months_over(column: Column, durations: Sequence[tuple[float, int]], order: int, count: int) -> int | None:
+    """The length of time above a column: each over as many columns as the next, else the one that stands nearest."""
     if not durations:
         return None
+    if count % len(durations) == 0:
+        return durations[order * len(durations) // count][1]
     return min(durations, key=lambda place: abs(place[0] - _centre(column)))[1]
 
 

@@ -23,6 +23,7 @@ PRINTED: Final = 0.92
 PROVEN: Final = 0.99
 PROVEN_BY_OCR: Final = 0.95
 REFUTED: Final = 0.5
+UNSURE: Final = 0.6
 
 _Places = dict[tuple[int, int], str]
 
@@ -73,6 +74,8 @@ def _assessed(
         flags = (*flags, evidence.refuted[place])
     elif place in evidence.proven:
         base = max(base, PROVEN if read is None else PROVEN_BY_OCR)
+    elif read is not None and read < UNSURE:
+        flags = (*flags, f"the reader of characters is only {read:.0%} sure of it")
     if cell.flags:
         base = min(base, REFUTED)
     return cell.model_copy(update={"confidence": round(base, 2), "flags": flags})
