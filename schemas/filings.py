@@ -18,6 +18,7 @@ DocumentType = Literal["annual_report", "quarterly_report", "presentation", "pre
 StatementKind = Literal["income_statement", "balance_sheet", "cash_flow"]
 DocumentFormat = Literal["pdf", "html", "unknown"]
 RowUnit = Literal["amount", "per_share", "shares"]
+MatchedBy = Literal["tag", "label", "similar_label", "position", "arithmetic"]
 
 STATEMENT_KINDS: tuple[StatementKind, ...] = ("income_statement", "balance_sheet", "cash_flow")
 
@@ -225,12 +226,20 @@ class Cell(_Frozen):
         text: As printed.
         page: 1-based page; 1 for HTML.
         box: (left, bottom, right, top) in points from the page's lower left corner; None for HTML.
+        tag: The XBRL element of the fact that is printed here, with its prefix; None in a document without tags.
+        tag_value: What that fact says: the full amount, with the sign of the taxonomy.
+        confidence: 0..1, from how it was read and which arithmetic it takes part in; None when not assessed.
+        flags: What speaks against it, in words.
     """
 
     value: Amount
     text: str
     page: int = Field(ge=1)
     box: tuple[float, float, float, float] | None = None
+    tag: str | None = None
+    tag_value: Amount | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    flags: tuple[str, ...] = ()
 
 
 class Row(_Frozen):
@@ -240,6 +249,9 @@ class Row(_Frozen):
         label: As printed, joined over wrapped lines; "" for an unlabelled subtotal.
         level: 0 for the left-most labels, one more for each indent.
         section: The heading it stands under, "" when none.
+        concepts: The standard concepts it is, the closest first; most rows are one or none.
+        matched_by: What told the concept.
+        standard_sign: A printed value times this has the sign of the published convention.
     """
 
     label: str
@@ -247,6 +259,19 @@ class Row(_Frozen):
     section: str = ""
     unit: RowUnit = "amount"
     cells: tuple[Cell | None, ...]
+    concepts: tuple[str, ...] = ()
+    matched_by: MatchedBy | None = None
+    standard_sign: Literal[1, -1] = 1
+
+
+class Check(_Frozen):
+    """An arithmetic identity tried on the values, as in "assets = liabilities + equity"."""
+
+    name: str
+    period_end: date
+    left: Amount
+    right: Amount
+    ok: bool
 
 
 class Statement(_Frozen):
@@ -257,6 +282,8 @@ class Statement(_Frozen):
         unit_multiplier: 1_000_000 for "in millions".
         pages: 1-based.
         flags: What a reader should doubt, in words.
+        checks: The arithmetic that was tried on it.
+        confidence: 0..1, the mean of its cells'; None when not assessed.
     """
 
     kind: StatementKind
@@ -267,6 +294,8 @@ class Statement(_Frozen):
     periods: tuple[Period, ...]
     rows: tuple[Row, ...]
     flags: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    confidence: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _rectangular(self) -> Self:
@@ -360,6 +389,8 @@ class CompiledRow(_Frozen):
 
     Attributes:
         key: The normalised label, unique within the statement.
+        concepts: The standard concepts it is, the closest first.
+        standard_sign: A value times this has the sign of the published convention.
         flags: Why the match over the filings should be doubted, in words.
     """
 
@@ -370,16 +401,8 @@ class CompiledRow(_Frozen):
     unit: RowUnit = "amount"
     cells: tuple[CompiledCell | None, ...]
     flags: tuple[str, ...] = ()
-
-
-class Check(_Frozen):
-    """An arithmetic identity tried on the values, as in "assets = liabilities + equity"."""
-
-    name: str
-    period_end: date
-    left: Amount
-    right: Amount
-    ok: bool
+    concepts: tuple[str, ...] = ()
+    standard_sign: Literal[1, -1] = 1
 
 
 class CompiledStatement(_Frozen):

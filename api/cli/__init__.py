@@ -11,6 +11,7 @@ from api.cli import (
     backup,
     care,
     demo,
+    evaluations,
     health,
     jobs,
     letters,
@@ -90,8 +91,7 @@ app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(replays.replay, name="replay", rich_help_panel=OPERATION)
 app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
 app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
-app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
-app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
+app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

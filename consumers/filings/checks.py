@@ -1,100 +1,134 @@
-"""Arithmetic that holds in every set of statements, tried on compiled rows."""
+"""Arithmetic that holds in every set of statements, tried on rows that have standard concepts."""
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from schemas.filings import Check, CompiledRow, StatementKind
+from schemas.filings import Check, StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
-_ROUNDING: Final = Decimal(2)
+ROUNDING: Final = Decimal(2)
 """Rounded parts may miss their rounded sum by this much, in the statement's unit."""
 
-_ROWS: Final = {
-    name: re.compile(words)
-    for name, words in {
-        "assets": r"^total assets$|^summe aktiva$|^bilanzsumme$|^total aktiven$|^total (?:de l )?actif$|^total activo$",
-        "liabilities and equity": r"^total (?:liabilities and .*(?:equity|deficit)|equity and liabilities)$"
-        r"|^total (?:passiven|passif)$"
-        r"|^summe passiva$|^total pasivo y patrimonio",
-        "liabilities": r"^total liabilities$",
-        "equity": r"^total (?:(?:share|stock)holders )?equity$",
-        "revenue": r"^(?:total )?(?:net )?(?:revenues?|sales|turnover)$",
-        "cost of sales": r"^(?:total )?costs? of (?:sales|revenues?|goods sold)$",
-        "gross profit": r"^gross (?:profit|margin)$",
-        "operating cash flow": r"^(?:net )?cash .*\b(?:operating activities|operations)$",
-        "investing cash flow": r"^(?:net )?cash .*\binvesting activities$",
-        "financing cash flow": r"^(?:net )?cash .*\bfinancing activities$",
-        "exchange effect": r"\bexchange\b|\bforeign currency\b.*\bcash\b",
-        "change in cash": r"^(?:net )?(?:increase|decrease|change)\b.*\bin cash\b|^(?:net )?increase decrease in cash",
-        "opening cash": r"\bcash\b.*\b(?:beginning|start) of\b",
-        "closing cash": r"\bcash\b.*\bend of\b",
-    }.items()
-}
+
+class Told(Protocol):
+    """A cell: what matters is its value."""
+
+    @property
+    def value(self) -> Decimal:
+        """As printed."""
 
 
-_LAST_OF: Final = frozenset({"operating cash flow", "investing cash flow", "financing cash flow", "closing cash"})
-"""Of several such lines the last one is the total, as "net cash from operating activities" after "cash generated"."""
+class Line(Protocol):
+    """A row of a statement, as one document prints it or compiled over several."""
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The standard concepts it is."""
+
+    @property
+    def standard_sign(self) -> int:
+        """From the printed sign to the convention's."""
+
+    @property
+    def cells(self) -> Sequence[Told | None]:
+        """Under the period ends."""
 
 
-def check(kind: StatementKind, ends: Sequence[date], rows: Sequence[CompiledRow]) -> tuple[Check, ...]:
-    """Try the identities of a statement for every period that has all their parts.
+Values = dict[str, Decimal]
 
-    Costs may be printed positive or negative; either sign passes. Differences up to 2 units are rounding.
-    """
+
+def check(kind: StatementKind, ends: Sequence[date], rows: Sequence[Line]) -> tuple[Check, ...]:
+    """Try the identities of a statement for every period that has all their parts; up to 2 units are rounding."""
     found: list[Check] = []
     for column, end in enumerate(ends):
-        found += _of_period(kind, end, rows, column)
+        values = concept_values(rows, column)
+        for name, left, right, _ in identities(kind, values):
+            found.append(Check(name=name, period_end=end, left=left, right=right, ok=abs(left - right) <= ROUNDING))
     return tuple(found)
 
 
-def _of_period(kind: StatementKind, end: date, rows: Sequence[CompiledRow], column: int) -> list[Check]:
-    def value(name: str) -> Decimal | None:
-        found = [
-            cell.value
-            for row in rows
-            if (cell := row.cells[column]) is not None
-            and row.unit == "amount"
-            and _ROWS[name].search(row.key.split(" #")[0])
-        ]
-        return (found[-1] if name in _LAST_OF else found[0]) if found else None
+def concept_values(rows: Sequence[Line], column: int) -> Values:
+    """The values of a column by concept, with the sign of the convention."""
+    values: Values = {}
+    for row in rows:
+        cell = row.cells[column]
+        if cell is not None:
+            for concept in row.concepts:
+                values.setdefault(concept, cell.value * row.standard_sign)
+    return values
 
+
+def identities(kind: StatementKind, v: Values) -> Iterator[tuple[str, Decimal, Decimal, tuple[str, ...]]]:
+    """The identities that have all their parts: name, both sides, and the concepts that take part."""
     if kind == "balance_sheet":
-        assets = value("assets")
-        both = value("liabilities and equity")
-        liabilities, equity = value("liabilities"), value("equity")
-        if both is None and liabilities is not None and equity is not None:
-            both = abs(liabilities) + equity
-        return _checks(("assets = liabilities + equity", end, assets, both))
-    if kind == "income_statement":
-        revenue, cost, profit = value("revenue"), value("cost of sales"), value("gross profit")
-        left = None if revenue is None or cost is None else revenue - abs(cost)
-        return _checks(("revenue - cost of sales = gross profit", end, left, profit))
-    parts = [value(f"{part} cash flow") for part in ("operating", "investing", "financing")]
-    change, opening, closing = value("change in cash"), value("opening cash"), value("closing cash")
-    exchange = value("exchange effect") or Decimal(0)
-    total = sum((part for part in parts if part is not None), Decimal(0)) if None not in parts else None
-    if total is not None and change is not None and abs(total + exchange - change) < abs(total - change):
-        total += exchange
-    moved = None if opening is None or closing is None else closing - opening
-    if moved is not None and change is not None and abs(change + exchange - moved) < abs(change - moved):
-        change_to_close: Decimal | None = change + exchange
+        yield from _of_balance(v)
+    elif kind == "income_statement":
+        yield from _of_income(v)
     else:
-        change_to_close = change
-    return _checks(
-        ("operating + investing + financing = change in cash", end, total, change),
-        ("opening cash + change = closing cash", end, change_to_close, moved),
-    )
+        yield from _of_cash_flow(v)
 
 
-def _checks(*tried: tuple[str, date, Decimal | None, Decimal | None]) -> list[Check]:
-    return [
-        Check(name=name, period_end=end, left=left, right=right, ok=abs(left - right) <= _ROUNDING)
-        for name, end, left, right in tried
-        if left is not None and right is not None
-    ]
+def _of_balance(v: Values) -> Iterator[tuple[str, Decimal, Decimal, tuple[str, ...]]]:
+    if {"total_assets", "total_liabilities_and_equity"} <= v.keys():
+        both = ("total_assets", "total_liabilities_and_equity")
+        yield "assets = liabilities + equity", v[both[0]], v[both[1]], both
+    if {"total_assets", "total_liabilities", "total_equity"} <= v.keys():
+        parts = ("total_assets", "total_liabilities", "total_equity")
+        made = v["total_liabilities"] + v["total_equity"]
+        between = v.get("redeemable_nci", Decimal(0))
+        if abs(made + between - v["total_assets"]) < abs(made - v["total_assets"]):
+            made += between
+        yield "assets = total liabilities + total equity", v["total_assets"], made, parts
+    if {"net_assets", "total_equity"} <= v.keys():
+        yield "net assets = equity", v["net_assets"], v["total_equity"], ("net_assets", "total_equity")
+    for total in ("assets", "liabilities"):
+        whole, current, rest = f"total_{total}", f"total_current_{total}", f"total_non_current_{total}"
+        if {whole, current, rest} <= v.keys():
+            made = v[current] + v[rest]
+            held = v.get(f"{total}_held_for_sale", Decimal(0))
+            if abs(made + held - v[whole]) < abs(made - v[whole]):
+                made += held
+            yield f"{total} = current + non-current", v[whole], made, (whole, current, rest)
+
+
+def _of_income(v: Values) -> Iterator[tuple[str, Decimal, Decimal, tuple[str, ...]]]:
+    if {"revenue", "cost_of_revenue", "gross_profit"} <= v.keys():
+        parts = ("revenue", "cost_of_revenue", "gross_profit")
+        yield "revenue - cost of sales = gross profit", v["revenue"] - v["cost_of_revenue"], v["gross_profit"], parts
+    after = next((n for n in ("net_income_continuing", "net_income", "net_income_parent") if n in v), None)
+    if after is not None and {"pretax_income", "income_tax"} <= v.keys():
+        parts = ("pretax_income", "income_tax", after)
+        made = v["pretax_income"] - v["income_tax"]
+        others = (v.get(n, Decimal(0)) for n in ("net_income_discontinued", "equity_method_income", "net_income_nci"))
+        for other in others:
+            made = min((made, made + other, made - other), key=lambda each: abs(each - v[after]))
+        yield "profit before tax - tax = profit", made, v[after], parts
+    if {"net_income", "net_income_parent", "net_income_nci"} <= v.keys():
+        parts = ("net_income", "net_income_parent", "net_income_nci")
+        made = v["net_income_parent"] + v["net_income_nci"]
+        apart = v["net_income_parent"] - v["net_income_nci"]
+        if abs(apart - v["net_income"]) < abs(made - v["net_income"]):
+            made = apart
+        yield "profit = parent's + others' share", v["net_income"], made, parts
+
+
+def _of_cash_flow(v: Values) -> Iterator[tuple[str, Decimal, Decimal, tuple[str, ...]]]:
+    flows = ("cfo", "cfi", "cff")
+    change = v.get("net_change_in_cash")
+    exchange = v.get("fx_effect", Decimal(0))
+    if change is not None and set(flows) <= v.keys():
+        total = sum((v[name] for name in flows), Decimal(0))
+        if abs(total + exchange - change) < abs(total - change):
+            total += exchange
+        yield "operating + investing + financing = change in cash", total, change, (*flows, "net_change_in_cash")
+    if change is not None and {"cash_begin", "cash_end"} <= v.keys():
+        moved = v["cash_end"] - v["cash_begin"]
+        if abs(change + exchange - moved) < abs(change - moved):
+            change += exchange
+        parts = ("cash_begin", "net_change_in_cash", "cash_end")
+        yield "opening cash + change = closing cash", change, moved, parts

@@ -118,7 +118,10 @@ def _belongs(left: str, right: str) -> bool:
         return True
     if right in (")", ")%") and re.match(r"^\([\d.,$£€\u00a0]+$", left):
         return True
-    return bool(re.match(r"^\(?[1-9]\d{0,2}(?:\u00a0\d{3})*$", left) and re.match(r"^\d{3}\)?$", right))
+    return bool(
+        re.match(r"^[(\-\u2013\u2212+]{0,2}[1-9]\d{0,2}(?:\u00a0\d{3})*$", left)
+        and re.match(r"^\d{3}(?:[.,]\d{1,2})?\)?$", right)
+    )
 
 
 def find_columns(rows: Sequence[Sequence[Amount]]) -> list[Column]:
@@ -227,16 +230,18 @@ def _header(
 ) -> Header:
     around = [p for line in lines[: index + 2] for p in _placed(line) if p.mention.month is not None]
     spoken = " ".join(line.text for line in lines[: index + 1])
+    durations = _durations(lines[max(0, index - 5) : index + 1])
     named: list[Column] = []
     flags: list[str] = []
     ends: set[tuple[date, int | None]] = set()
-    for c in sorted(over):
+    for order, c in enumerate(sorted(over)):
         column = columns[c]
         end, guessed = _end_of(over[c], column, around, year_end)
         if guessed:
             flags.append(f"the day of {over[c].text!r} is not printed above its column; taken from {guessed}")
         label = " ".join(_above(lines[max(0, index - 4) : index + 1], column))
-        period = Period(end=end, months=months_in(label) or months_in(spoken), label=label or over[c].text)
+        months = _months_over(column, durations, order, len(over)) or months_in(label) or months_in(spoken)
+        period = Period(end=end, months=months, label=label or over[c].text)
         if (end, period.months) in ends:
             flags.append(f"a second column for {end} is left out: {label!r}")
             continue
@@ -244,6 +249,28 @@ def _header(
         named.append(Column(column.edge, column.x0, column.x1, period))
     unnamed = tuple(column for c, column in enumerate(columns) if c not in over)
     return Header(tuple(named), unnamed, index + 1, tuple(flags))
+
+
+def _durations(lines: Sequence[Line]) -> list[tuple[float, int]]:
+    """Where a header speaks of lengths of time, when it speaks of several beside each other: middle and months."""
+    for line in reversed(lines):
+        placed = [
+            ((words[0].x0 + words[-1].x1) / 2, months)
+            for words in _chunks(line)
+            if (months := months_in(" ".join(word.text for word in words))) is not None
+        ]
+        if len({months for _, months in placed}) > 1:
+            return placed
+    return []
+
+
+def _months_over(column: Column, durations: Sequence[tuple[float, int]], order: int, count: int) -> int | None:
+    """The length of time above a column: each over as many columns as the next, else the one that stands nearest."""
+    if not durations:
+        return None
+    if count % len(durations) == 0:
+        return durations[order * len(durations) // count][1]
+    return min(durations, key=lambda place: abs(place[0] - _centre(column)))[1]
 
 
 def _end_of(year: _Placed, column: Column, around: Sequence[_Placed], year_end: date | None) -> tuple[date, str]:

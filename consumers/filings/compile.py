@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.filings.checks import check
 from consumers.filings.match_rows import Filed, Line, lines_over_filings
+from consumers.filings.normalise import normalise
 from schemas.filings import (
     STATEMENT_KINDS,
     Company,
@@ -51,7 +52,7 @@ def compile_filings(
     Returns:
         The same result for the same documents in any order.
     """
-    known = sorted({document.sha256: document for document in documents}.values(), key=_age)
+    known = sorted((_named_lines(d) for d in {d.sha256: d for d in documents}.values()), key=_age)
     annual = [d for d in known if d.classification.document_type == "annual_report"]
     statements: list[CompiledStatement] = []
     restatements: list[Restatement] = []
@@ -78,6 +79,13 @@ def compile_filings(
         documents=tuple(_summary(document) for document in reversed(known)),
         missing=tuple(dict.fromkeys(gaps)),
     )
+
+
+def _named_lines(document: ExtractedDocument) -> ExtractedDocument:
+    """A document whose rows have concepts; one that was read before there were any gets them now."""
+    if any(row.concepts for statement in document.statements for row in statement.rows):
+        return document
+    return document.model_copy(update={"statements": normalise(document.statements)})
 
 
 def _age(document: ExtractedDocument) -> tuple[date, str]:
@@ -136,7 +144,8 @@ def _row(line: Line, ends: Sequence[date]) -> CompiledRow:
         cells.append(CompiledCell(value=last.value, sha256=last.sha256, page=last.page, restated=restated))
     return CompiledRow(
         key=line.key, label=line.row.label, level=line.row.level, section=line.row.section, unit=line.row.unit,
-        cells=tuple(cells), flags=tuple(dict.fromkeys(line.flags)),
+        cells=tuple(cells), flags=tuple(dict.fromkeys(line.flags)), concepts=line.row.concepts,
+        standard_sign=line.row.standard_sign,
     )  # fmt: skip
 
 

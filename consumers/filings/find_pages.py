@@ -12,7 +12,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from consumers.filings.vocabulary import ANCHORS, CLOSES, CONSOLIDATED, CONTINUED, OTHER_TITLES, PARENT_ONLY, TITLES
+from consumers.filings.vocabulary import (
+    ANCHORS,
+    CLOSES,
+    CONSOLIDATED,
+    CONTINUED,
+    INTERIM,
+    OTHER_TITLES,
+    PARENT_ONLY,
+    TITLES,
+)
 from schemas.filings import STATEMENT_KINDS, StatementKind
 
 if TYPE_CHECKING:
@@ -36,6 +45,10 @@ _TOP_LINES: Final = 14
 _MIN_CONTINUED_AMOUNTS: Final = 4
 _MOST_PAGES: Final = 5
 _MIN_SCORE: Final = 8.0
+_MANY_ANCHORS: Final = 5
+_MANY_AMOUNTS: Final = 25
+_LITTLE_PROSE: Final = 4
+_UNTITLED: Final = -6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class PageLook:
         titles: The statements it is titled as, with the title.
         anchors: Which of their usual lines it carries.
         closes: The statements whose last lines it carries.
+        untitled: The statements it may be though no title can be read, as where titles are drawn as pictures.
         opens_other: It opens another part of the report, as the notes.
         continued: It says that it carries on.
         doubt: What speaks against a primary statement, added to scores; not above 0.
@@ -69,6 +83,7 @@ class PageLook:
     opens_other: bool
     continued: bool
     doubt: float
+    untitled: frozenset[StatementKind] = frozenset()
 
 
 def look(page: int, text: str) -> PageLook:
@@ -84,24 +99,42 @@ def look(page: int, text: str) -> PageLook:
         if title is not None:
             titles[kind] = title
     top = lines[:_TOP_LINES]
+    closes = frozenset(kind for kind in STATEMENT_KINDS if CLOSES[kind].search(text))
+    anchors = {k: _anchors(k, text) for k in titles}
+    untitled: frozenset[StatementKind] = frozenset()
+    if not titles and amounts >= _MANY_AMOUNTS and _prose(lines) <= _LITTLE_PROSE:
+        found = {kind: _anchors(kind, text) for kind in STATEMENT_KINDS if kind in closes}
+        untitled = frozenset(kind for kind, words in found.items() if len(words) >= _MANY_ANCHORS)
+        anchors |= {kind: found[kind] for kind in untitled}
     return PageLook(
         page,
         amounts,
         titles,
-        {k: frozenset(i for i, a in enumerate(ANCHORS[k]) if a.search(text)) for k in titles},
-        closes=frozenset(kind for kind in STATEMENT_KINDS if CLOSES[kind].search(text)),
+        anchors,
+        closes=closes,
         opens_other=any(OTHER_TITLES.search(line) for line in top),
         continued=CONTINUED.search("\n".join(top)) is not None,
-        doubt=_doubt(lines) if titles else 0.0,
+        doubt=_doubt(lines) if titles or untitled else 0.0,
+        untitled=untitled,
     )
+
+
+def _anchors(kind: StatementKind, text: str) -> frozenset[int]:
+    return frozenset(i for i, anchor in enumerate(ANCHORS[kind]) if anchor.search(text))
+
+
+def _prose(lines: list[str]) -> int:
+    """How many lines are sentences rather than a table's."""
+    return sum(len(line) > _SENTENCE and _ENDS_IN_AMOUNT.search(line) is None for line in lines)
 
 
 def _doubt(lines: list[str]) -> float:
     """Sentences, headings of notes, and headings of parent-only, condensed or pro-forma schedules."""
-    sentences = sum(len(line) > _SENTENCE and _ENDS_IN_AMOUNT.search(line) is None for line in lines)
-    doubt = -0.8 * sentences
+    doubt = -0.8 * _prose(lines)
     if any(PARENT_ONLY.search(line) for line in lines[:6]):
         doubt -= 10
+    elif any(INTERIM.search(line) for line in lines[:6]):
+        doubt -= 3
     if any(_NOTES_HEAD.match(line) for line in lines[:8]):
         doubt -= 6
     return doubt
@@ -128,18 +161,32 @@ def _title(kind: StatementKind, lines: list[str]) -> str | None:
 def candidates(looks: Mapping[int, PageLook]) -> list[Candidate]:
     """Every run of pages that may carry a statement.
 
-    A run begins on a page titled as the statement and takes in the pages that carry it on.
+    A run begins on a page titled as the statement and takes in the pages that carry it on. Of a statement that no page
+    is titled as, the pages that carry its lines are taken.
     """
-    found = []
+    found: list[Candidate] = []
     for kind in STATEMENT_KINDS:
+        if not any(kind in look.titles for look in looks.values()):
+            found += _untitled(kind, looks)
+            continue
         carried: set[int] = set()
         for page, first in sorted(looks.items()):
             if kind in first.titles and page not in carried:
                 pages = (page, *_continuation(kind, first, looks))
                 carried.update(pages[1:])
-                score = _score(kind, [looks[each] for each in pages])
+                score = _score(kind, [looks[each] for each in pages], first.titles[kind])
                 if score >= _MIN_SCORE:
                     found.append(Candidate(kind, pages, score, first.titles[kind]))
+    return found
+
+
+def _untitled(kind: StatementKind, looks: Mapping[int, PageLook]) -> list[Candidate]:
+    found = []
+    for page, first in sorted(looks.items()):
+        if kind in first.untitled:
+            score = _score(kind, [first], "") + _UNTITLED
+            if score >= _MIN_SCORE:
+                found.append(Candidate(kind, (page,), score, ""))
     return found
 
 
@@ -163,8 +210,7 @@ def _continuation(kind: StatementKind, first: PageLook, looks: Mapping[int, Page
     return pages
 
 
-def _score(kind: StatementKind, pages: Sequence[PageLook]) -> float:
-    title = pages[0].titles[kind]
+def _score(kind: StatementKind, pages: Sequence[PageLook], title: str) -> float:
     anchors = len(frozenset().union(*(page.anchors.get(kind, frozenset()) for page in pages)))
     amounts = sum(page.amounts for page in pages)
     if anchors < _MIN_ANCHORS or amounts < _MIN_AMOUNTS:
@@ -174,6 +220,8 @@ def _score(kind: StatementKind, pages: Sequence[PageLook]) -> float:
         score += 4
     if PARENT_ONLY.search(title):
         score -= 10
+    elif INTERIM.search(title):
+        score -= 3
     if kind == "income_statement" and _COMPREHENSIVE.search(title):
         score -= 4
     if pages[0].continued:

@@ -1,7 +1,8 @@
 """Which rows of successive filings are the same line.
 
 By normalised label; where a filing prints a label twice, by section and label. A label that changed between two
-filings is followed when the values of the years both print are the same, and flagged. Nothing is guessed beyond.
+filings is followed when it is the same standard concept, or when the values of the years both print are the same, and
+flagged. Nothing is guessed beyond.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def lines_over_filings(filed: Sequence[Filed], unit_multiplier: int) -> list[Lin
             if line is None:
                 line = lines[same] = Line(same, row)
             elif same != key:
-                line.flags.append(f"earlier printed as {line.row.label!r}, matched by its values")
+                line.flags.append(f"earlier printed as {line.row.label!r}, matched by its values or concept")
             line.row = row
             if doubtful:
                 line.flags.append(doubtful)
@@ -131,12 +132,26 @@ def _renamed(
         if key in lines:
             continue
         values = _values(each.statement, row, unit_multiplier)
+        by_concept = _of_concept(row, keyed, orphans)
+        if by_concept is not None:
+            renamed[key] = by_concept
+            del orphans[by_concept]
+            continue
         same = [old for old, line in orphans.items() if _agree(line, values) and line.row.unit == row.unit]
         alike = [k for k, r, _ in keyed if k not in lines and _values(each.statement, r, unit_multiplier) == values]
         if len(same) == 1 and len(alike) == 1:
             renamed[key] = same[0]
             del orphans[same[0]]
     return renamed
+
+
+def _of_concept(row: Row, keyed: Sequence[tuple[str, Row, str]], orphans: dict[str, Line]) -> str | None:
+    """The known line that is the same standard concept, when each filing prints it once."""
+    if not row.concepts:
+        return None
+    same = [key for key, line in orphans.items() if line.row.concepts[:1] == row.concepts[:1]]
+    printed = [other for _, other, _ in keyed if other.concepts[:1] == row.concepts[:1]]
+    return same[0] if len(same) == 1 and len(printed) == 1 else None
 
 
 def _agree(line: Line, values: dict[date, Decimal]) -> bool:

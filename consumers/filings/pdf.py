@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import statistics
 import unicodedata
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ MAX_PAGES: Final = 3_000
 MAX_CHARS_PER_PAGE: Final = 60_000
 """Characters of a page that are looked at; a dense page of a report has about 8,000."""
 
+_MOST_PIXELS: Final = 6_000
 _TRAILER_WINDOW: Final = 4_096
 _HEADER_WINDOW: Final = 1_024
 _ERROR_PASSWORD: Final = 4
@@ -117,6 +119,29 @@ class PdfReader:
                 return _words(list(_chars(textpage)))
         except pdfium().PdfiumError:
             return []
+
+    def picture(self, page: int, dpi: int, share: float = 1.0) -> tuple[bytes, float] | None:
+        """A page drawn in greys, from the top down to a share of its height.
+
+        Returns:
+            The PNG, and the height of the whole page in points; None for a page that cannot be drawn.
+        """
+        try:
+            loaded = self._document[page - 1]
+        except pdfium().PdfiumError:
+            return None
+        try:
+            width, height = loaded.get_size()
+            dpi = min(dpi, int(_MOST_PIXELS * 72 / max(width, height, 1.0)))
+            bitmap = loaded.render(scale=dpi / 72, grayscale=True, crop=(0, height * (1 - share), 0, 0))
+            out = io.BytesIO()
+            bitmap.to_pil().save(out, "PNG", compress_level=1)
+            bitmap.close()
+            return out.getvalue(), float(height)
+        except pdfium().PdfiumError:
+            return None
+        finally:
+            loaded.close()
 
     @contextmanager
     def _textpage(self, number: int) -> Iterator[Any]:

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 from selectolax.lexbor import LexborHTMLParser
 
 from consumers.filings.errors import DocumentError
+from consumers.filings.facts import contexts_of, fact_of, facts_of, is_inline_xbrl, parse
 from consumers.filings.numbers import read_amount
 from consumers.filings.pdf import Line, Word
-from consumers.filings.reading import Reading, Survey, read_statements
+from consumers.filings.reading import Reading, Survey, read_statements, understood
 from consumers.filings.table import PageLines
+from consumers.filings.tagging import Marks, from_facts, tagged_tables, with_tags
+from consumers.filings.vocabulary import TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from consumers.filings.facts import Context, Fact
     from schemas.filings import Cell, Statement
 
 _BAND: Final = 60.0
@@ -68,6 +72,7 @@ class _Piece:
     column: int
     span: int
     text: str
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,14 @@ class _HtmlTable:
     rows: tuple[tuple[float, tuple[_Piece, ...]], ...]
 
     @property
+    def facts(self) -> list[Fact]:
+        """The facts in it that are not about a part only."""
+        every = (fact for _, pieces in self.rows for piece in pieces for fact in piece.facts)
+        return [fact for fact in every if not fact.has_dimensions]
+
+    @property
     def text(self) -> str:
+        """What is printed above and in it."""
         rows = [" ".join(piece.text for piece in pieces) for _, pieces in self.rows]
         return "\n".join([*self.before, *rows])
 
@@ -92,16 +104,37 @@ def read_html(data: bytes) -> Reading:
     text = decode(data)
     if re.search(r"<\s*(?:html|body|table|div|p|a|h[1-6]|\?xml)\b", text[:100_000], re.IGNORECASE) is None:
         raise DocumentError("unsupported_type", "the document is neither a PDF nor HTML")
-    head, tables = _tables(text)
+    root = parse(data) if is_inline_xbrl(data) else None
+    contexts = contexts_of(root) if root is not None else {}
+    facts = tuple(f for f in facts_of(root, contexts) if not f.has_dimensions) if root is not None else ()
+    del root
+    head, tables = _tables(text, contexts)
     if not head and not tables:
         raise DocumentError("empty", "the HTML page shows no text")
     survey = Survey(head=["\n".join(head)])
     for number, table in enumerate(tables, start=1):
         survey.add(number, table.text)
     survey.head = survey.head[:1]
-    reading = read_statements(survey, lambda number: _lines(number, tables[number - 1]), f"{len(tables)} tables")
-    statements = tuple(_without_places(statement) for statement in reading.statements)
-    return Reading(reading.head, 0, reading.year_end, statements, reading.problems)
+    marks = Marks()
+    known = tagged_tables([table.facts for table in tables], [_title_of(table) for table in tables]) if facts else {}
+
+    def lines(number: int) -> PageLines:
+        return _lines(number, tables[number - 1], marks)
+
+    reading = read_statements(survey, lines, f"{len(tables)} tables", known)
+    if not facts:
+        statements = understood(_without_places(statement) for statement in reading.statements)
+        return Reading(reading.head, 0, reading.year_end, statements, reading.problems)
+    printed = [_without_places(with_tags(statement, marks)) for statement in reading.statements]
+    have = {statement.kind for statement in printed}
+    printed += [statement for statement in from_facts(facts) if statement.kind not in have]
+    problems = tuple(p for p in reading.problems if p.statement not in {statement.kind for statement in printed})
+    ends = [period.end for statement in printed for period in statement.periods]
+    return Reading(reading.head, 0, max(ends, default=reading.year_end), understood(printed), problems, facts)
+
+
+def _title_of(table: _HtmlTable) -> str:
+    return next((line for line in reversed(table.before) if any(p.search(line) for p in TITLES.values())), "")
 
 
 def decode(data: bytes) -> str:
@@ -117,7 +150,7 @@ def decode(data: bytes) -> str:
     return data.decode("cp1252", errors="replace")
 
 
-def _tables(html: str) -> tuple[list[str], list[_HtmlTable]]:
+def _tables(html: str, contexts: Mapping[str, Context]) -> tuple[list[str], list[_HtmlTable]]:
     """The first lines of text, and the tables that hold no other, each with the lines before it."""
     root = LexborHTMLParser(html).body
     head: list[str] = []
@@ -140,7 +173,7 @@ def _tables(html: str) -> tuple[list[str], list[_HtmlTable]]:
             line.append(node.text_content or "")
         elif node.tag == "table" and opens and node.mem_id not in layout:
             flush()
-            table = _HtmlTable(tuple(recent), tuple(_rows(node)))
+            table = _HtmlTable(tuple(recent), tuple(_rows(node, contexts)))
             if len(head) < _HEAD_LINES:
                 head.extend(" ".join(p.text for p in pieces) for _, pieces in table.rows)
             if len(tables) < _MAX_TABLES:
@@ -190,7 +223,7 @@ def _walk(root: Any, layout: set[int]) -> Iterator[tuple[Any, bool]]:
         stack.extend(reversed([(child, True) for child in _children(node)]))
 
 
-def _rows(table: Any) -> Iterator[tuple[float, tuple[_Piece, ...]]]:
+def _rows(table: Any, contexts: Mapping[str, Context]) -> Iterator[tuple[float, tuple[_Piece, ...]]]:
     for row in table.css("tr"):
         pieces: list[_Piece] = []
         column = 0
@@ -204,24 +237,31 @@ def _rows(table: Any) -> Iterator[tuple[float, tuple[_Piece, ...]]]:
             if column == 0:
                 indent = max((float(size) for size in _INDENT.findall((cell.html or "")[:600])), default=0.0)
             if text and column < _MAX_COLUMNS:
-                _add(pieces, _Piece(column, span, text))
+                _add(pieces, _Piece(column, span, text, _facts_in(cell, contexts)))
             column += span
         if pieces:
             yield indent, tuple(pieces)
+
+
+def _facts_in(cell: Any, contexts: Mapping[str, Context]) -> tuple[Fact, ...]:
+    if not contexts:
+        return ()
+    tags = (fact_of(tag.attributes, tag.text(), contexts) for tag in cell.css("[contextref][unitref]"))
+    return tuple(fact for fact in tags if fact is not None)
 
 
 def _add(pieces: list[_Piece], piece: _Piece) -> None:
     """Put a cell beside the last, joining what filers split: "(1,234" and ")", "$" and "1,234"."""
     last = pieces[-1] if pieces else None
     if last is not None and re.match(r"^[)%]+$", piece.text) and last.column > 0:
-        pieces[-1] = _Piece(last.column, last.span, last.text + piece.text)
+        pieces[-1] = _Piece(last.column, last.span, last.text + piece.text, last.facts + piece.facts)
     elif last is not None and last.text in ("$", "£", "€", "(", "($") and last.column > 0:
-        pieces[-1] = _Piece(piece.column, piece.span, last.text + piece.text)
+        pieces[-1] = _Piece(piece.column, piece.span, last.text + piece.text, last.facts + piece.facts)
     else:
         pieces.append(piece)
 
 
-def _lines(number: int, table: _HtmlTable) -> PageLines:
+def _lines(number: int, table: _HtmlTable, marks: Marks) -> PageLines:
     """Lay a table out: labels from the left, amounts flush right in their bands, headers over the whole of theirs."""
     lines = []
     y = 0.0
@@ -235,6 +275,8 @@ def _lines(number: int, table: _HtmlTable) -> PageLines:
         for piece in pieces:
             left = _LABEL_BAND + _BAND * piece.column
             right = left + _BAND * piece.span
+            if piece.facts:
+                marks.add(number, y, left, right, piece.facts)
             if piece.column == 0:
                 words += _left_words(piece.text, indent, y)
             elif is_header:

@@ -6,16 +6,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from consumers.filings.confidence import assess
 from consumers.filings.find_pages import Candidate, PageLook, choose, look
+from consumers.filings.normalise import normalise
 from consumers.filings.numbers import uses_decimal_comma
 from consumers.filings.periods import fiscal_year_end
 from consumers.filings.table import PageLines, Table, read_table
 from consumers.filings.vocabulary import currency_in, unit_in
-from schemas.filings import STATEMENT_KINDS, Problem, Statement, StatementKind
+from schemas.filings import STATEMENT_KINDS, Period, Problem, Statement, StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
+
+    from consumers.filings.facts import Fact
 
 HEAD_PAGES: Final = 3
 """First pages that tell what the document is."""
@@ -40,6 +44,7 @@ class Reading:
     year_end: date | None
     statements: tuple[Statement, ...]
     problems: tuple[Problem, ...]
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,8 +53,8 @@ class Survey:
 
     looks: dict[int, PageLook] = field(default_factory=dict)
     head: list[str] = field(default_factory=list)
-    without_text: int = 0
-    garbled: int = 0
+    without_text: list[int] = field(default_factory=list)
+    garbled: list[int] = field(default_factory=list)
     with_decimal_comma: int = 0
     with_dollar_sign: int = 0
     currencies: Counter[str] = field(default_factory=Counter)
@@ -73,17 +78,26 @@ class _Found:
     table: Table
 
 
-def read_statements(survey: Survey, lines: Callable[[int], PageLines], places: str) -> Reading:
-    """Choose the statements' pages and read them.
+def read_statements(
+    survey: Survey,
+    lines: Callable[[int], PageLines],
+    places: str,
+    known: Mapping[StatementKind, Candidate] | None = None,
+) -> Reading:
+    """Choose the statements' pages and read them as printed.
 
     Args:
         survey: The first pass over all pages.
         lines: The lines of a page with their places; called for chosen pages only.
         places: How many there were to choose from, as in "96 pages", for the message when none fits.
+        known: Where statements are, when something surer than titles tells.
+
+    Returns:
+        A reading whose rows have no concepts yet: see `understood`.
     """
     head = "\n".join(survey.head)[:HEAD_CHARS]
     year_end = fiscal_year_end(head)
-    chosen = choose(survey.looks)
+    chosen = {**choose(survey.looks), **(known or {})}
     found: dict[StatementKind, _Found] = {}
     problems: list[Problem] = []
     for kind in STATEMENT_KINDS:
@@ -103,12 +117,24 @@ def read_statements(survey: Survey, lines: Callable[[int], PageLines], places: s
     return Reading(head, 0, max(ends, default=year_end), statements, tuple(problems))
 
 
+def understood(
+    statements: Iterable[Statement], sure_of: Callable[[Statement], list[list[float | None]]] | None = None
+) -> tuple[Statement, ...]:
+    """The statements of a document with the concepts of their rows and the confidence of their cells.
+
+    Args:
+        sure_of: How sure the reader of characters was of each cell of a statement, for pages read as pictures.
+    """
+    named = normalise(tuple(statements))
+    return tuple(assess(statement, sure_of(statement) if sure_of is not None else None) for statement in named)
+
+
 def _not_found(kind: StatementKind, survey: Survey, places: str) -> Problem:
     detail = f"none of its {places} is titled as {_NAMES[kind]} and carries its lines"
     if survey.without_text or survey.garbled:
         detail += (
-            f"; {survey.without_text} pages have no text and {survey.garbled} decode to control characters, "
-            "so OCR may find it"
+            f"; {len(survey.without_text)} pages have no text and {len(survey.garbled)} decode to control characters, "
+            "so OCR may find it: install tesseract-ocr and read it again"
         )
     return Problem(reason="statement_not_found", detail=detail, statement=kind)
 
@@ -136,10 +162,17 @@ def _statements(found: Mapping[StatementKind, _Found], survey: Survey, head: str
         made.append(
             Statement(
                 kind=kind, title=each.first.title[:200], currency=currency, unit_multiplier=unit or 1, pages=each.pages,
-                periods=each.table.periods, rows=each.table.rows, flags=tuple(flags),
+                periods=_of_kind(kind, each.table.periods), rows=each.table.rows, flags=tuple(flags),
             )
         )  # fmt: skip
     return tuple(made)
+
+
+def _of_kind(kind: StatementKind, periods: tuple[Period, ...]) -> tuple[Period, ...]:
+    """A balance is of a day, whatever length of time the lines around it speak of."""
+    if kind != "balance_sheet":
+        return periods
+    return tuple(period.model_copy(update={"months": None}) for period in periods)
 
 
 def _likely_currency(survey: Survey, head: str) -> tuple[str | None, str]:

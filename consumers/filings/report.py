@@ -16,6 +16,7 @@ from schemas.filings import Classification, DownloadedDocument, ExtractedDocumen
 if TYPE_CHECKING:
     from datetime import date
 
+    from consumers.filings.facts import Fact
     from consumers.filings.reading import Reading
 
 _HEAD: Final = 2_048
@@ -32,7 +33,11 @@ _INCORPORATED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExtractedReport:
-    """What one document says. `confirmed` is None when nothing in it could be read; `problems` tells why."""
+    """What one document says. `confirmed` is None when nothing in it could be read; `problems` tells why.
+
+    Attributes:
+        facts: The tagged numbers without dimensions of an inline XBRL report.
+    """
 
     confirmed: Classification | None
     company_name: str | None
@@ -40,6 +45,7 @@ class ExtractedReport:
     page_count: int
     statements: tuple[Statement, ...]
     problems: tuple[Problem, ...]
+    facts: tuple[Fact, ...] = ()
 
     def of(self, document: DownloadedDocument) -> ExtractedDocument:
         """The payload of the extract stage for a downloaded document."""
@@ -96,6 +102,7 @@ def read_report(
         page_count=reading.page_count,
         statements=reading.statements,
         problems=reading.problems,
+        facts=reading.facts,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.filings.columns import Amount, Column, Header, amounts_at_end, find_columns, find_header, place
 from consumers.filings.pdf import Line, Word
-from consumers.filings.vocabulary import OTHER_TITLES, TITLES
+from consumers.filings.vocabulary import CONTINUED, OTHER_TITLES, TITLES
 from schemas.filings import Cell, Period, Row, RowUnit, StatementKind
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _SHARES: Final = re.compile(
     r"(?:average|number of|weighted).*(?:shares|units)|shares (?:outstanding|in issue)",
     re.IGNORECASE,
 )
+_SHARE_PART: Final = re.compile(
+    r"^(?:un)?(?:basic|diluted|verwässert|unverwässert|de base|dilué|básico|diluido)", re.IGNORECASE
+)
+"""Headings within the earnings per share, which stand under a heading that says so."""
 _TOTAL: Final = re.compile(r"^(?:total|summe|net cash)\b", re.IGNORECASE)
 _TITLE_LENGTH: Final = 130
 _CAPITAL_SHARE: Final = 0.7
@@ -40,6 +44,7 @@ _YEAR: Final = re.compile(r"^(?:19|20)\d\d$")
 _LEVEL_STEP: Final = 3.0
 _BIG_GAP: Final = 2.2
 _FOLIO_DIGITS: Final = 3
+_SHORTEST_STATEMENT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class _Reading:
     pending: list[str] = field(default_factory=list)
     pending_x0: float = 0.0
     section: str = ""
+    outer: str = ""
+    outers: list[str] = field(default_factory=list)
     last_middle: float | None = None
     closed: bool = False
 
@@ -77,8 +84,37 @@ def read_table(
     """Read a statement from its pages.
 
     Returns:
-        None when no period can be put above the columns of the first page.
+        None when no period can be put above the columns of the first page. Of several statements with one title on
+        the first page, as over three and over twelve months, the one over the longest period.
     """
+    parts = _repeated(pages[0], kind)
+    if len(parts) == 1:
+        return _read_table(pages, kind, year_end, decimal_comma=decimal_comma)
+    read = [
+        _read_table([part, *(pages[1:] if part is parts[-1] else ())], kind, year_end, decimal_comma=decimal_comma)
+        for part in parts
+    ]
+    found = [table for table in read if table is not None]
+    return max(found, key=lambda table: max(p.months or 0 for p in table.periods), default=None)
+
+
+def _repeated(page: PageLines, kind: StatementKind) -> list[PageLines]:
+    """A page cut before each repetition of its title, when it prints the same statement more than once."""
+    texts = [" ".join(line.text.casefold().split()) for line in page.lines]
+    title = next((text for text, line in zip(texts, page.lines, strict=True) if _titles(kind, line.text)), None)
+    starts = [i for i, text in enumerate(texts) if text == title and CONTINUED.search(text) is None]
+    starts = [start for n, start in enumerate(starts) if n == 0 or start - starts[n - 1] > _SHORTEST_STATEMENT]
+    if len(starts) < 2:  # noqa: PLR2004 - nothing is repeated
+        return [page]
+    return [
+        PageLines(page.page, page.lines[start:end])
+        for start, end in zip(starts, [*starts[1:], len(page.lines)], strict=True)
+    ]
+
+
+def _read_table(
+    pages: Sequence[PageLines], kind: StatementKind, year_end: date | None, *, decimal_comma: bool
+) -> Table | None:
     reading = _Reading()
     first: Header | None = None
     head: list[str] = []
@@ -211,7 +247,7 @@ def _is_folio(reading: _Reading, line: Line, cells: dict[int, Amount], label: st
     amount = next(iter(cells.values()))
     plain = amount.text.isdigit() and len(amount.text) <= _FOLIO_DIGITS
     far = reading.last_middle - line.middle > _BIG_GAP * max(line.words[0].height, 6.0)
-    report = re.search(r"\b(?:form|report|page|bericht)\b", label, re.IGNORECASE) is not None
+    report = re.search(r"\b(?:form|report|page|bericht|exhibit)\b", label, re.IGNORECASE) is not None
     return plain and (report or (far and (last or not label)))
 
 
@@ -224,7 +260,7 @@ def _take_text(reading: _Reading, label: str, x0: float, header: Header) -> None
         reading.rows[-1] = last.model_copy(update={"label": f"{last.label} {label}"})
         return
     if reading.pending and not starts_low and not _OPEN_END.search(reading.pending[-1]):
-        reading.section = " ".join(reading.pending).rstrip(":")
+        reading.outer = reading.section = " ".join(reading.pending).rstrip(":")
         reading.pending.clear()
     if not reading.pending:
         reading.pending_x0 = x0
@@ -243,6 +279,7 @@ def _take_row(reading: _Reading, page: int, label: str, x0: float, cells: dict[i
     made = tuple(_cell(cells[c], page) if c in cells else None for c in range(width))
     reading.rows.append(Row(label=label, section=reading.section, cells=made))
     reading.x0s.append(x0)
+    reading.outers.append(reading.outer)
     if _TOTAL.match(label):
         reading.section = ""
 
@@ -271,8 +308,8 @@ def _finished(reading: _Reading, kind: StatementKind) -> tuple[Row, ...]:
         if not steps or x0 - steps[-1] > _LEVEL_STEP:
             steps.append(x0)
     done = []
-    for row, x0 in zip(reading.rows, reading.x0s, strict=True):
+    for row, x0, outer in zip(reading.rows, reading.x0s, reading.outers, strict=True):
         level = bisect.bisect_right(steps, x0) - 1 if row.label else 0
-        unit = unit_of(kind, row.label, row.section)
+        unit = unit_of(kind, row.label, f"{outer} {row.section}" if _SHARE_PART.match(row.section) else row.section)
         done.append(row.model_copy(update={"level": max(level, 0), "unit": unit}))
     return tuple(done)

@@ -48,10 +48,13 @@ OTHER_TITLES: Final = re.compile(
 
 CONSOLIDATED: Final = re.compile(r"\bconsolidat|\bgroup\b|\bkonzern|\bkonsolidiert|\bconsolid", _I)
 PARENT_ONLY: Final = re.compile(
-    r"\bparent[- ](?:company|only)|\bcompany\s+(?:balance|statement|income|cash)|\bcondensed\b"
-    r"|\bregistrant\b|\bguarantor|\bpro[- ]?forma|\bunaudited|\bschedule\s+i\b",
+    r"\bparent[- ](?:company|only)|\bcompany\s+(?:balance|statement|income|cash)"
+    r"|\bregistrant\b|\bguarantor|\bobligor|\bpro[- ]?forma|\bschedule\s+i\b|\beinzelabschluss|\bmuttergesellschaft"
+    r"|\bcomptes\s+sociaux|\bsociété\s+mère\s+seule|\bcuentas\s+individuales",
     _I,
 )
+INTERIM: Final = re.compile(r"\bcondensed\b|\bunaudited|\bverkürzt|\bungeprüft|\bnon\s+audité|\bno\s+auditad", _I)
+"""What an interim statement is called, and a summary beside a full one."""
 CONTINUED: Final = re.compile(r"\b(?:continued|cont['\u2019]?d|fortsetzung|suite|continuaci[óo]n)\b", _I)
 
 _ANCHOR_WORDS: Final[dict[StatementKind, tuple[str, ...]]] = {

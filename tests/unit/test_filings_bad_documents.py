@@ -8,7 +8,7 @@ import zlib
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from consumers.filings import pdf
+from consumers.filings import ocr, pdf
 from consumers.filings.pdf import is_garbled
 from consumers.filings.report import read_report
 from tests.support.report_pdf import BALANCE, CASH, COLUMNS, COVER, INCOME, typeset
@@ -92,10 +92,22 @@ def test_nothing_is_empty(data: bytes) -> None:
     assert reason_of(data) == "empty"
 
 
+@pytest.fixture
+def no_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "command", lambda: None)
+
+
+@pytest.mark.usefixtures("no_ocr")
 def test_pages_without_text_need_ocr() -> None:
+    assert reason_of(pictures_only()) == "image_only"
+    assert "tesseract" in read_report(pictures_only()).problems[0].detail
+
+
+def test_pictures_in_which_ocr_finds_no_text_say_so() -> None:
     assert reason_of(pictures_only()) == "image_only"
 
 
+@pytest.mark.usefixtures("no_ocr")
 def test_a_text_layer_that_does_not_decode_needs_ocr() -> None:
     assert reason_of(with_control_characters()) == "garbled_text"
     assert is_garbled("\x01\x02\x03\x04\x05" * 10)
