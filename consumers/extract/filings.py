@@ -8,7 +8,9 @@ from consumers.filings.job import asked, company_of
 from consumers.filings.report import read_report
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
+from consumers.store.documents import document_id_of
 from schemas.filings import DownloadedDocument, ExtractedDocument
+from schemas.filings_handled import Handled
 from streams.errors import PermanentError
 from streams.policy import RetryPolicy, StagePolicy
 
@@ -39,7 +41,15 @@ async def extract(document: DownloadedDocument, ctx: StageContext) -> Outcome:
     company_id = await company_of(ctx, await asked(ctx))
     if not await ctx.store.documents.put_extracted(company_id, extracted, tenant=ctx.tenant):
         ctx.log.info("%s has other bytes by now; another job reads those", document.url)
-    await ctx.collect(extracted)
+    kind = extracted.classification
+    await ctx.collect(
+        Handled(
+            step="extracted", document_id=document_id_of(company_id, document.url), url=document.url,
+            document_type=kind.document_type, confidence=kind.confidence, reasons=kind.reasons,
+            fiscal_year=kind.fiscal_year, sha256=document.sha256,
+            statements_read=tuple(statement.kind for statement in extracted.statements), problems=extracted.problems,
+        )
+    )  # fmt: skip
     return Done()
 
 
@@ -53,4 +63,4 @@ def read(data: bytes, document: DownloadedDocument) -> ExtractedDocument:
         report = read_report(data, document.content_type, document.url, document.link_text)
     except ModuleNotFoundError as error:
         raise PermanentError(str(error), reason="missing_extra") from error
-    return report.of(document)
+    return report.of(document).model_copy(update={"published_on": document.published_on})

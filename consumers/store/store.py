@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from consumers.store.companies import Companies
+from consumers.store.corrections import Corrections
+from consumers.store.crawled import CrawledPages
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
 from consumers.store.jobs import Jobs
+from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
 
@@ -28,6 +31,9 @@ class Store:
         deliveries: Notifications.
         companies: With their compiled statements.
         documents: With what was read from them.
+        corrections: What people said about compiled cells.
+        crawled: Pages as they were read last.
+        llm: What language models answered, and what it cost.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,6 +46,9 @@ class Store:
         self.deliveries = Deliveries(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
+        self.corrections = Corrections(database)
+        self.crawled = CrawledPages(database)
+        self.llm = LlmAnswers(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -108,6 +108,7 @@ class WorkerContext:
     politeness = property(lambda self: self.bench.resources.politeness)
     blobs = property(lambda self: self.bench.resources.blobs)
     store = property(lambda self: self.bench.resources.store)
+    llm = property(lambda self: self.bench.resources.llm)
 
     @property
     def checkpointed(self) -> Any:
@@ -208,9 +209,9 @@ class WorkerContext:
                     found.append(Failure(task, row["stage"], row["reason"], row["error"], row["data"].encode()))
         return found
 
-    async def job(self) -> JobRecord | None:
-        """The job's live record."""
-        return await self.bench.log.job(self.job_id)
+    async def job(self, job_id: str = "") -> JobRecord | None:
+        """The live record of the job, or of another one."""
+        return await self.bench.log.job(job_id or self.job_id)
 
     async def publish_outcome(self, event: Mapping[str, str]) -> None:
         """Put an event on the outcomes stream."""

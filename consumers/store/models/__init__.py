@@ -1,16 +1,27 @@
 """The tables."""
 
 from consumers.store.models.base import Base
-from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
+from consumers.store.models.filings import (
+    CellCorrection,
+    Company,
+    CompiledStatements,
+    CompiledValue,
+    CrawledPage,
+    Document,
+    DocumentStatement,
+)
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
+from consumers.store.models.llm import LlmAnswer, LlmCall
 from consumers.store.models.results import Contribution, Delivery, JobArtifact, Result
 
 __all__ = [
     "Base",
+    "CellCorrection",
     "Company",
     "CompiledStatements",
     "CompiledValue",
     "Contribution",
+    "CrawledPage",
     "Delivery",
     "Document",
     "DocumentStatement",
@@ -18,6 +29,8 @@ __all__ = [
     "JobArtifact",
     "JobLog",
     "JobLogTotal",
+    "LlmAnswer",
+    "LlmCall",
     "Result",
     "TaskEvent",
 ]
