@@ -64,6 +64,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "method-not-allowed": Kind(405, "The path has no such method", "Use one of those in `Allow`."),
     "timeout": Kind(408, "The body did not arrive in time", "Send the request again."),
     "job-is-over": Kind(409, "The job is over", "Submit it again if it should run again."),
+    "not-downloaded": Kind(409, "The document's bytes are not here", "Download it first; `detail` says how."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),

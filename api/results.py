@@ -38,7 +38,7 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
         raise Problem(
             "no-result", f"{which} has no result: the job is {view.status}; {hint}", extra={"dead_letters": letters}
         )
-    payload = row.payload if row is not None else None
+    payload = row.payload if row is not None else await _summary(services, found)
     return {
         "job_id": found.job_id, "flow": view.flow, "status": view.status,
         "revision": row.revision if row is not None else view.revision, "result": payload,
@@ -51,7 +51,9 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
 async def latest_payload(services: Services, found: Found) -> Any:
     """The latest result's payload for those who take none for an answer; None when there is none or it expired."""
     row = await _row(services, found, None)
-    if row is None or (row.expires_at is not None and row.expires_at <= datetime.now(UTC)):
+    if row is None:
+        return await _summary(services, found)
+    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         return None
     return row.payload
 
@@ -92,6 +94,15 @@ def letter_view(letter: DeadLetter, *, whole: bool = False) -> dict[str, Any]:
     if whole:
         view |= {name: fields.get(name, "") for name in ("traceback", "traceparent", "data", "fields")}
     return view
+
+
+async def _summary(services: Services, found: Found) -> Any:
+    """What a job that ended before compile has to show; None when its flow says nothing of it."""
+    flow = services.flows.by_name.get(found.view.flow)
+    if flow is None or flow.summary is None or found.view.status not in ENDED_WELL:
+        return None
+    collected = [one async for one in services.store.contributions.of(found.job_id, tenant=found.tenant)]
+    return flow.summary(collected).model_dump(mode="json")
 
 
 async def _row(services: Services, found: Found, revision: int | None) -> Result | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.keys import ApiKeys
 from api.live import Hub
+from consumers.cpu.pool import CpuPool
 from consumers.store import Store
 from streams.blobs import Blobs
 from streams.connect import connect
 from streams.errors import PermanentError
 from streams.keys import Keys
 from streams.log import Log
+from streams.policy import RECYCLE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +41,7 @@ class Services:
     api_keys: ApiKeys
     hub: Hub
     blobs: Blobs
+    cpu: CpuPool
     database: Store | None
 
     @property
@@ -64,10 +67,13 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
     hub = Hub(redis_url, keys)
+    # Its child starts with the first page that somebody wants drawn.
+    cpu = CpuPool(1, recycle_after=RECYCLE_AFTER["heavy"])
     try:
         async with hub:
-            yield Services(settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, store)
+            yield Services(settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, cpu, store)
     finally:
+        await cpu.aclose()
         blobs.close()
         if store is not None:
             await store.close()

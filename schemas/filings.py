@@ -433,6 +433,8 @@ class CompiledRow(_Frozen):
 
     Attributes:
         key: The normalised label, unique within the statement.
+        concepts: The standard concepts it is, the closest first.
+        standard_sign: A value times this has the sign of the published convention.
         flags: Why the match over the filings should be doubted, in words.
     """
 
@@ -442,6 +444,8 @@ class CompiledRow(_Frozen):
     section: str = ""
     unit: RowUnit = "amount"
     cells: tuple[CompiledCell | None, ...]
+    concepts: tuple[str, ...] = ()
+    standard_sign: Literal[1, -1] = 1
     flags: tuple[str, ...] = ()
 
 
@@ -506,10 +510,12 @@ class News(_Frozen):
     Attributes:
         filings: Documents.
         restatements: Values that a later filing prints differently.
+        lines: The same for people, a line each.
     """
 
     filings: tuple[DocumentSummary, ...] = ()
     restatements: tuple[Restatement, ...] = ()
+    lines: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any."""

@@ -90,17 +90,17 @@ async def classify(found: FoundDocument, ctx: StageContext) -> Outcome:
     document_id, is_new = await ctx.store.documents.put_found(
         company_id, document, tenant=ctx.tenant, job_id=ctx.job_id
     )
-    is_unsure = is_pdf and told.confidence < SURE and told.document_type not in spec.document_types
-    why = "" if is_unsure else _not_asked_for(told, spec)
-    if why:
-        ctx.log.info("left out: %s %s", urls.redact(found.url), why, because=list(told.reasons[:3]))
-        return Done()
     await ctx.collect(
         Handled(
             step="found", document_id=document_id, url=found.url, created=is_new, document_type=told.document_type,
             confidence=told.confidence, reasons=told.reasons, fiscal_year=told.fiscal_year,
         )
     )  # fmt: skip
+    is_unsure = is_pdf and told.confidence < SURE and told.document_type not in spec.document_types
+    why = "" if is_unsure else _not_asked_for(told, spec)
+    if why:
+        ctx.log.info("left out: %s %s", urls.redact(found.url), why, because=list(told.reasons[:3]))
+        return Done()
     return Done((Emit("download", document, budget=UNSURE if is_unsure else ""),))
 
 

@@ -57,7 +57,7 @@ async def compile_statements(_: CompileCompany, ctx: StageContext) -> Outcome:
     missing = [told_of(failure) for failure in await ctx.failures() if failure.stage in WORK_STAGES]
     before = await _before(ctx, company_id)
     known = before is not None and bool(before.documents)
-    if not missing and not handled.documents and not known:
+    if not missing and not known and not any(one.sha256 for one in handled.documents):
         missing.append(_nothing_found(spec, [Unread.model_validate(one) for one in collected if "unread" in one]))
 
     async def compiled(

@@ -9,6 +9,7 @@ from consumers.compile.filings import compile_statements
 from consumers.crawl.filings import PAGES, RENDERS, crawl
 from consumers.download.filings import download
 from consumers.extract.filings import extract
+from consumers.filings.handled import summed_up
 from consumers.flow import Flow
 from consumers.net import urls
 from consumers.notify import notify
@@ -40,5 +41,6 @@ flow = Flow(
     first=_first,
     budgets=_budgets,
     limit_s=LIMIT_S,
+    summary=summed_up,
     about="the financial statements in a company's annual reports",
 )

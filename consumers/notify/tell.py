@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.notify.event import cloud_event, message_id, outcome_of
 from consumers.notify.mail import MaybeSent, send_mail
+from consumers.notify.news import is_silent, news_in
 from consumers.notify.webhook import send_webhook
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
@@ -61,7 +62,11 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
         event = cloud_event(outcome, namespace=ctx.settings.namespace, traceparent=ctx.traceparent)
         await ctx.publish_outcome(event)
     told = record.fields.get("notify") if record is not None else None
-    if not told:
+    if not told or record is None:
+        return Done()
+    kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
+    if is_silent(record, kept.payload if kept is not None else None):
+        ctx.log.info("nothing is new, so nobody is told")
         return Done()
     gate = asyncio.Semaphore(AT_ONCE)
     addressees = _addressees(NotifySpec.model_validate_json(told), outcome, await _details(outcome, ctx), ctx)
@@ -92,9 +97,9 @@ def _addressees(spec: NotifySpec, outcome: JobOutcome, details: list[str], ctx: 
 async def _details(outcome: JobOutcome, ctx: StageContext) -> list[str]:
     """What is missing or went wrong, from the result, else from the dead letters."""
     kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
-    missing = kept.payload.get("missing") if kept is not None and isinstance(kept.payload, dict) else None
-    if missing:
-        return [_line(one) for one in missing]
+    payload = kept.payload if kept is not None and isinstance(kept.payload, dict) else {}
+    if lines := news_in(payload) + [_line(one) for one in payload.get("missing") or ()]:
+        return lines
     return [f"{one.stage}: {one.error or one.reason}" for one in await ctx.failures()]
 
 
