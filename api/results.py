@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
+from starlette.responses import Response
 
 from api.problems import Problem
 from api.views import ENDED_WELL
+from consumers.filings.files import FORMATS
 from consumers.store.models import Result
+from schemas.filings import FilingsResult
 from schemas.jobs import ENDED
 from streams.log import DeadLetter
 
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from api.services import Services
 
 MAX_LETTERS: Final = 100
+
+FILE_S: Final = 60.0
+FILE_MB: Final = 2_048
+"""Time and memory that writing one file may take."""
 
 
 async def result_of(services: Services, found: Found, revision: int | None = None) -> dict[str, Any]:
@@ -46,6 +53,23 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
         "created_at": row.created_at if row is not None else None,
         "expires_at": row.expires_at if row is not None else None,
     }  # fmt: skip
+
+
+async def statements_file(services: Services, result: dict[str, Any], form: str) -> Response:
+    """The statements of a result of `filings` as a file.
+
+    Raises:
+        Problem: ``invalid-request``: it has no statements.
+    """
+    payload = result["result"]
+    if result["flow"] != "filings" or not isinstance(payload, dict) or "statements" not in payload:
+        detail = f"the result of job {result['job_id']} has no statements; only JSON is there"
+        raise Problem("invalid-request", detail, errors=[{"field": "format", "detail": detail}])
+    content_type, write = FORMATS[form]
+    statements = FilingsResult.model_validate(payload)
+    data = await services.cpu.run(write, statements, timeout_s=FILE_S, memory_mb=FILE_MB)
+    name = f"statements-{result['job_id']}.{form}"
+    return Response(data, media_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 async def latest_payload(services: Services, found: Found) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, limits, operate, processes
+from api.cli import care, companies, demo, jobs, limits, operate, processes
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -15,6 +15,7 @@ from api.cli.screen import say
 START: Final = "Start here"
 JOBS: Final = "Jobs"
 OPERATION: Final = "Operation"
+FLOWS: Final = "Flows"
 
 app = typer.Typer(
     name="millrace",
@@ -63,6 +64,7 @@ for operation in (
 app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
+app.add_typer(companies.companies, name="companies", rich_help_panel=FLOWS)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Results for people: the statements of `filings` as tables, anything else as indented JSON; and as files."""
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.root import Usage
 from api.cli.screen import console, say
 from schemas.filings import CompiledCell, CompiledRow, CompiledStatement, FilingsResult
 
@@ -34,23 +36,51 @@ def print_result(flow: str, payload: Any, *, brief: bool = False) -> None:
         say(orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode())
 
 
-def save_result(flow: str, payload: Any, folder: str | Path, name: str) -> list[Path]:
-    """Write a result as files; answers their paths.
+def save_result(flow: str, payload: Any, folder: str | Path, name: str, form: str | None = None) -> list[Path]:
+    """Write a result as files, all of its forms or one; answers their paths.
 
     Raises:
         OSError: The folder cannot be written.
+        Usage: The flow's result has no such form.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    files = {f"{name}.json": orjson.dumps(payload, option=orjson.OPT_INDENT_2)}
-    if flow == "filings":
-        from consumers.filings.export import csv_bytes, xlsx_bytes
+    paths = []
+    for one in _forms(flow, form):
+        path = target / f"{name}.{one}"
+        path.write_bytes(_bytes(flow, payload, one))
+        paths.append(path)
+    return paths
 
-        found = FilingsResult.model_validate(payload)
-        files = {f"{name}.xlsx": xlsx_bytes(found), f"{name}.csv": csv_bytes(found), **files}
-    for file, content in files.items():
-        (target / file).write_bytes(content)
-    return [target / file for file in files]
+
+def write_result(flow: str, payload: Any, form: str) -> None:
+    """Write a result to standard output, as a file.
+
+    Raises:
+        Usage: The flow's result has no such form, or it would go to a terminal that cannot show it.
+    """
+    (one,) = _forms(flow, form)
+    if one in {"xlsx", "parquet"} and sys.stdout.isatty():
+        raise Usage(f"a terminal cannot show {one}: send it to a file with `> statements.{one}`, or use --save FOLDER")
+    sys.stdout.buffer.write(_bytes(flow, payload, one))
+    sys.stdout.buffer.flush()
+
+
+def _forms(flow: str, form: str | None) -> list[str]:
+    forms = ["xlsx", "csv", "parquet", "json"] if flow == "filings" else ["json"]
+    if form is None:
+        return forms
+    if form not in forms:
+        raise Usage(f"a result of {flow} has no form {form}: {', '.join(forms)} it has")
+    return [form]
+
+
+def _bytes(flow: str, payload: Any, form: str) -> bytes:
+    if flow != "filings" or form == "json":
+        return orjson.dumps(payload, option=orjson.OPT_INDENT_2)
+    from consumers.filings.files import FORMATS
+
+    return FORMATS[form][1](FilingsResult.model_validate(payload))
 
 
 def filings_parts(result: FilingsResult, *, kinds: int = 3) -> list[RenderableType]:

@@ -1,7 +1,7 @@
 """``/companies/{id}/statements`` in every view and format, and ``/companies/{id}/corrections``."""
 
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from api.companies import company_at
 from api.corrections import CorrectionBody, correct, withdraw
 from api.filings_jobs import TaskOptions, recompile_job
 from api.json_response import Json, items
+from api.results import FILE_MB, FILE_S
 from api.services import services_of
 from api.statements import View, Wanted, correction_view, only, result_as_of, statements_view
 from api.submission import accept
@@ -19,10 +20,6 @@ from consumers.filings.files import FORMATS
 from schemas.filings import Frequency, StatementKind
 
 router = APIRouter(prefix="/companies/{company_id}", tags=["companies"])
-
-FILE_S: Final = 60.0
-FILE_MB: Final = 2_048
-"""Time and memory that writing one file may take."""
 
 Format = Literal["json", "csv", "xlsx", "parquet"]
 OfFrequency = Annotated[Frequency | None, Query()]

@@ -1,7 +1,7 @@
 """What belongs to a job: ``/result /artifacts /logs /trace``."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +11,7 @@ from api.auth import Reader
 from api.json_response import Json, items
 from api.look import entries_of, find
 from api.problems import Problem
-from api.results import result_of
+from api.results import result_of, statements_file
 from api.services import services_of
 from api.views import links_of
 from api.waterfall import trace_of
@@ -26,12 +26,22 @@ MAX_TRACED = 100_000
 
 @router.get("/result")
 async def get_result(
-    request: Request, caller: Reader, job_id: str, revision: Annotated[int | None, Query(ge=1)] = None
+    request: Request,
+    caller: Reader,
+    job_id: str,
+    revision: Annotated[int | None, Query(ge=1)] = None,
+    form: Annotated[Literal["json", "csv", "xlsx", "parquet"], Query(alias="format")] = "json",
 ) -> Response:
-    """The result of the latest revision, or of the one named, with what is missing from it and why."""
+    """The result of the latest revision, or of the one named, with what is missing from it and why.
+
+    `format` gives the statements of `filings` as a file instead: ``csv``, ``xlsx`` or ``parquet``.
+    """
     services = services_of(request)
     found = await find(services, job_id, caller.tenant)
-    return Json(await result_of(services, found, revision))
+    result = await result_of(services, found, revision)
+    if form == "json":
+        return Json(result)
+    return await statements_file(services, result, form)
 
 
 @router.get("/artifacts")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry "
+    "demo up submit run jobs job result logs trace cancel retry companies "
     "worker api workers streams stages dlq limits keys doctor migrate bench"
 )
 
