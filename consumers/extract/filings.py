@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.extract.ask import with_model
 from consumers.filings.job import asked, company_of
 from consumers.filings.report import read_report
+from consumers.llm import MeteredLlm
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store.documents import document_id_of
@@ -35,10 +37,14 @@ async def extract(document: DownloadedDocument, ctx: StageContext) -> Outcome:
     ctx.progress("processing_pdf", 40)
     data = await ctx.blobs.read(document.sha256, tenant=ctx.tenant)
     extracted: ExtractedDocument = await ctx.run_cpu(read, data, document)
+    spec = await asked(ctx)
+    llm = MeteredLlm.of(ctx)
+    if llm is not None and spec.llm != "never":
+        extracted = await with_model(ctx, llm, spec.llm, data, extracted)
     for problem in extracted.problems:
         ctx.log.warning("%s: %s: %s", document.url, problem.reason, problem.detail, statement=problem.statement)
     ctx.progress("storing_extractions", 60)
-    company_id = await company_of(ctx, await asked(ctx))
+    company_id = await company_of(ctx, spec)
     if not await ctx.store.documents.put_extracted(company_id, extracted, tenant=ctx.tenant):
         ctx.log.info("%s has other bytes by now; another job reads those", document.url)
     kind = extracted.classification
