@@ -55,7 +55,7 @@ async def download(document: ClassifiedDocument, ctx: StageContext) -> Outcome:
         await ctx.store.documents.put_refused(company_id, document.url, error.reason, tenant=ctx.tenant)
         raise
     document_id = await documents.put_downloaded(company_id, downloaded, tenant=ctx.tenant)
-    twin = await documents.twin(company_id, document_id, downloaded.sha256, tenant=ctx.tenant)
+    twin = await documents.twin(company_id, document_id, downloaded.sha256, tenant=ctx.tenant, job_id=ctx.job_id)
     if twin is not None or (known is not None and known.duplicate_of is not None):
         await documents.put_duplicate(document_id, twin.id if twin is not None else None, tenant=ctx.tenant)
     await ctx.store.artifacts.put(

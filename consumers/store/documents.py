@@ -61,10 +61,13 @@ class Documents:
             known = known.values(found=found_of(document), published_on=document.published_on)
             return document_id, await session.scalar(known.returning(Document.found_by)) == job_id
 
-    async def twin(self, company_id: str, document_id: str, sha256: str, *, tenant: str) -> Document | None:
+    async def twin(
+        self, company_id: str, document_id: str, sha256: str, *, tenant: str, job_id: str
+    ) -> Document | None:
         """Another document of the company with the same bytes, that is read in the place of this one.
 
-        Of two that are downloaded at the same time it is the one with the lower id, so that one of them is read.
+        One that was read; or, of two that a job has found and downloads at the same time, the one with the lower id,
+        so that one of them is read.
         """
         query = (
             select(Document)
@@ -74,7 +77,10 @@ class Documents:
                 Document.sha256 == sha256,
                 Document.id != document_id,
                 Document.duplicate_of.is_(None),
-                or_(Document.status == "extracted", Document.id < document_id),
+                or_(
+                    Document.status == "extracted",
+                    (Document.id < document_id) & (Document.status == "downloaded") & (Document.found_by == job_id),
+                ),
             )
             .order_by(Document.status.desc(), Document.id)
             .limit(1)

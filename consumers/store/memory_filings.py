@@ -89,13 +89,16 @@ class MemoryDocuments(Documents):
             kept.provisional, kept.fiscal_year = document.provisional.document_type, document.provisional.fiscal_year
         return kept.id, kept.found_by == job_id
 
-    async def twin(self, company_id: str, document_id: str, sha256: str, *, tenant: str) -> Document | None:
+    async def twin(
+        self, company_id: str, document_id: str, sha256: str, *, tenant: str, job_id: str
+    ) -> Document | None:
         """Another document of the company with the same bytes, that is read in the place of this one."""
         same = [
             kept
             for (whose, _), kept in self._kept.items()
             if (whose, kept.company_id, kept.sha256, kept.duplicate_of) == (tenant, company_id, sha256, None)
             and kept.id != document_id
+            and (kept.status == "extracted" or (kept.status, kept.found_by) == ("downloaded", job_id))
             and (kept.status == "extracted" or kept.id < document_id)
         ]
         return min(same, key=lambda kept: (kept.status != "extracted", kept.id), default=None)
