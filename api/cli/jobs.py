@@ -119,15 +119,19 @@ def result(
     """Show what a job made."""
     from api.cli.lookup import TENANT, here, job_of, need_store
     from api.cli.results import print_result, save_result, write_result
+    from api.results import latest_payload
 
     async def ask() -> tuple[Any, Any]:
         async with here() as services:
-            view = (await job_of(services, job_id)).view
+            job = await job_of(services, job_id)
             need_store(services)
-            return view, await services.store.results.get(job_id, tenant=TENANT, revision=revision)
+            kept = await services.store.results.get(job_id, tenant=TENANT, revision=revision)
+            if kept is None and revision is None and job.view.status in {"succeeded", "partial"}:
+                return job.view, await latest_payload(services, job)
+            return job.view, kept.payload if kept is not None else None
 
-    view, found = run(ask())
-    if found is None:
+    view, payload = run(ask())
+    if payload is None:
         hint = (
             f"it is {view.status}"
             if view.status not in {"succeeded", "partial"}
@@ -135,15 +139,15 @@ def result(
         )
         raise MillraceError(f"job {job_id} has no result: {hint}")
     if form is not None and save is None:
-        write_result(view.flow, found.payload, form)
+        write_result(view.flow, payload, form)
         return
     if save is not None:
-        for path in save_result(view.flow, found.payload, save, job_id, form):
+        for path in save_result(view.flow, payload, save, job_id, form):
             say(f"wrote {path_text(path)}")
     if as_json:
-        print_json(found.payload)
+        print_json(payload)
     elif save is None:
-        print_result(view.flow, found.payload)
+        print_result(view.flow, payload)
         next_step((f"result {job_id} --save DIR", "writes it as files"), (f"trace {job_id}", "shows how it was made"))
 
 
