@@ -13,10 +13,14 @@ from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
+    companies,
+    company_statements,
     control,
     dlq,
+    documents,
     emails,
     events,
+    filings_tasks,
     health,
     job_parts,
     jobs,
@@ -92,7 +96,24 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations, replays, limits, schedules, emails, dlq, control):
+    for routes in (
+        companies,
+        company_statements,
+        control,
+        dlq,
+        documents,
+        emails,
+        events,
+        filings_tasks,
+        job_parts,
+        jobs,
+        limits,
+        live,
+        operations,
+        replays,
+        schedules,
+        tasks,
+    ):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)
@@ -101,7 +122,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "PUT", "DELETE"),
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=ASKED_HEADERS,
             expose_headers=SHOWN_HEADERS,
         )

@@ -74,6 +74,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "replay-is-over": Kind(409, "The replay is over", "Ask for another one."),
     "name-taken": Kind(409, "The name is taken", "Take another name, or change what has it."),
     "built-in": Kind(409, "It is built in", "What is built in can be paused and changed, not removed."),
+    "not-downloaded": Kind(409, "The document's bytes are not here", "Download it first; `detail` says how."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),

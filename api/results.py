@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
+from starlette.responses import Response
 
 from api.problems import Problem
 from api.views import ENDED_WELL
+from consumers.filings.files import FORMATS
 from consumers.store.models import Result
+from schemas.filings import FilingsResult
 from schemas.jobs import ENDED
 from streams.advice import advice
 from streams.codec import host_of
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from api.services import Services
 
 MAX_LETTERS: Final = 100
+
+FILE_S: Final = 60.0
+FILE_MB: Final = 2_048
+"""Time and memory that writing one file may take."""
 
 
 async def result_of(services: Services, found: Found, revision: int | None = None) -> dict[str, Any]:
@@ -40,7 +47,7 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
         raise Problem(
             "no-result", f"{which} has no result: the job is {view.status}; {hint}", extra={"dead_letters": letters}
         )
-    payload = row.payload if row is not None else None
+    payload = row.payload if row is not None else await _summary(services, found)
     return {
         "job_id": found.job_id, "flow": view.flow, "status": view.status,
         "revision": row.revision if row is not None else view.revision, "result": payload,
@@ -50,10 +57,29 @@ async def result_of(services: Services, found: Found, revision: int | None = Non
     }  # fmt: skip
 
 
+async def statements_file(services: Services, result: dict[str, Any], form: str) -> Response:
+    """The statements of a result of `filings` as a file.
+
+    Raises:
+        Problem: ``invalid-request``: it has no statements.
+    """
+    payload = result["result"]
+    if result["flow"] != "filings" or not isinstance(payload, dict) or "statements" not in payload:
+        detail = f"the result of job {result['job_id']} has no statements; only JSON is there"
+        raise Problem("invalid-request", detail, errors=[{"field": "format", "detail": detail}])
+    content_type, write = FORMATS[form]
+    statements = FilingsResult.model_validate(payload)
+    data = await services.cpu.run(write, statements, timeout_s=FILE_S, memory_mb=FILE_MB)
+    name = f"statements-{result['job_id']}.{form}"
+    return Response(data, media_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
 async def latest_payload(services: Services, found: Found) -> Any:
     """The latest result's payload for those who take none for an answer; None when there is none or it expired."""
     row = await _row(services, found, None)
-    if row is None or (row.expires_at is not None and row.expires_at <= datetime.now(UTC)):
+    if row is None:
+        return await _summary(services, found)
+    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         return None
     return row.payload
 
@@ -104,6 +130,15 @@ def letter_view(letter: DeadLetter, max_redrives: int, *, whole: bool = False) -
     if whole:
         view |= {name: fields.get(name, "") for name in ("traceback", "traceparent", "data", "fields")}
     return view
+
+
+async def _summary(services: Services, found: Found) -> Any:
+    """What a job that ended before compile has to show; None when its flow says nothing of it."""
+    flow = services.flows.by_name.get(found.view.flow)
+    if flow is None or flow.summary is None or found.view.status not in ENDED_WELL:
+        return None
+    collected = [one async for one in services.store.contributions.of(found.job_id, tenant=found.tenant)]
+    return flow.summary(collected).model_dump(mode="json")
 
 
 async def _row(services: Services, found: Found, revision: int | None) -> Result | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.keys import ApiKeys
 from api.live import Hub
+from consumers.cpu.pool import CpuPool
 from consumers.store import Store
 from streams.blobs import Blobs
 from streams.connect import connect
 from streams.errors import PermanentError
 from streams.keys import Keys
 from streams.log import Log
+from streams.policy import RECYCLE_AFTER
 from streams.pressure import Pressure
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Services:
     api_keys: ApiKeys
     hub: Hub
     blobs: Blobs
+    cpu: CpuPool
     database: Store | None
     pressure: Pressure
 
@@ -69,12 +72,16 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
     hub = Hub(redis_url, keys)
+    # Its child starts with the first page that somebody wants drawn.
+    cpu = CpuPool(1, recycle_after=RECYCLE_AFTER["heavy"])
     try:
         async with hub:
             yield Services(
-                settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, store, Pressure(client, keys)
-            )
+                settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, cpu, store,
+                Pressure(client, keys),
+            )  # fmt: skip
     finally:
+        await cpu.aclose()
         blobs.close()
         if store is not None:
             await store.close()

@@ -13,6 +13,7 @@ from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from consumers.cpu.pool import CpuPool
+    from consumers.llm import Endpoint
     from consumers.net.browser import Browser
     from consumers.net.fetch import Fetcher
     from consumers.net.politeness import Politeness
@@ -58,6 +59,8 @@ class Resources(Protocol):
     def has_store(self) -> bool: ...  # noqa: D102
     @property
     def store(self) -> Store: ...  # noqa: D102
+    @property
+    def llm(self) -> Endpoint | None: ...  # noqa: D102
 
     def cpu(self, pool: str) -> CpuPool:
         """The subprocesses of a pool."""
@@ -77,6 +80,7 @@ class StageContext(Protocol):
         deadline: Soft time limit, seconds on the event loop's clock.
         checkpointed: What the last `checkpoint` of this task kept, None at first.
         log: Goes to the job's own log too.
+        llm: The operator's language model, None when none is named; ask it by `consumers.llm.MeteredLlm.of`.
     """
 
     @property
@@ -115,6 +119,8 @@ class StageContext(Protocol):
     def blobs(self) -> Blobs: ...  # noqa: D102
     @property
     def store(self) -> Store: ...  # noqa: D102
+    @property
+    def llm(self) -> Endpoint | None: ...  # noqa: D102
 
     @property
     def jobs(self) -> Log:
@@ -168,8 +174,8 @@ class StageContext(Protocol):
         """Everything that the job's tasks collected, by task."""
         ...
 
-    async def job(self) -> JobRecord | None:
-        """The job's live record; None where none is kept (the inline runner)."""
+    async def job(self, job_id: str = "") -> JobRecord | None:
+        """The live record of the job, or of another one; None where none is kept."""
         ...
 
     async def publish_outcome(self, event: Mapping[str, str]) -> None:

@@ -34,6 +34,7 @@ class Flow:
         budgets: The job's budgets, from the spec: ``{"pages": 50}``.
         limit_s: Running time after which the job fails; waits are not counted. None: no limit.
         about: One line for people.
+        summary: What a job that ends before compile has to show, from what its tasks collected (JSON, by task).
     """
 
     name: str
@@ -43,6 +44,7 @@ class Flow:
     budgets: Callable[[Any], Mapping[str, int]] = field(default=lambda _: {})
     limit_s: float | None = None
     about: str = ""
+    summary: Callable[[list[Any]], BaseModel] | None = None
     by_name: Mapping[StageName, Stage] = field(init=False)
 
     def __post_init__(self) -> None:

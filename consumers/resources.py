@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Self
 
 from consumers.cpu.pool import CpuPool
+from consumers.llm import Endpoint
 from consumers.net.browser import Browser, BrowserConfig
 from consumers.net.fetch import Fetcher, FetcherConfig
 from consumers.net.politeness import Politeness
@@ -55,6 +56,11 @@ class SharedResources:
             )
         return Store.connect(self._database_url)
 
+    @cached_property
+    def llm(self) -> Endpoint | None:
+        """The operator's language model, with one breaker for all jobs; None when none is named."""
+        return Endpoint(self.settings) if self.settings.llm_base_url is not None else None
+
     def cpu(self, pool: str) -> CpuPool:
         """The subprocesses of a pool, as many as there are cores."""
         found = self._pools.get(pool)
@@ -81,6 +87,8 @@ class SharedResources:
         for pool in self._pools.values():
             await pool.aclose()
         await self.fetch.__aexit__(None, None, None)
+        if (llm := self.__dict__.get("llm")) is not None:
+            await llm.aclose()
         if "blobs" in self.__dict__:
             self.blobs.close()
         if "store" in self.__dict__:

@@ -7,16 +7,20 @@ statement's `unit_multiplier`, but for rows whose `unit` is not `amount`.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
+from schemas.stages import CompileRequest
+
 DocumentType = Literal["annual_report", "quarterly_report", "presentation", "press_release", "other"]
 StatementKind = Literal["income_statement", "balance_sheet", "cash_flow"]
 DocumentFormat = Literal["pdf", "html", "unknown"]
+Frequency = Literal["annual", "quarterly", "year_to_date"]
+LlmUse = Literal["never", "gaps", "always"]
 RowUnit = Literal["amount", "per_share", "shares"]
 MatchedBy = Literal["tag", "label", "similar_label", "position", "arithmetic"]
 
@@ -35,6 +39,9 @@ MAX_PAGES = 10_000
 def _json_number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
+
+Box = tuple[float, float, float, float]
+"""(left, bottom, right, top) in points from a page's lower left corner."""
 
 Amount = Annotated[Decimal, PlainSerializer(_json_number, return_type=int | float, when_used="json")]
 """An exact amount; a number in JSON."""
@@ -67,8 +74,13 @@ class _Asked(_Frozen):
 
 
 class Company(_Asked):
-    """The company whose site is read; found from its reports when not given."""
+    """The company whose site is read; found from its reports when not given.
 
+    Attributes:
+        id: Of a company that is known already; what the job finds is added to it.
+    """
+
+    id: str | None = Field(default=None, pattern="^[0-9a-f]{24}$")
     name: str | None = Field(default=None, min_length=1, max_length=200)
     ticker: str | None = Field(default=None, min_length=1, max_length=20)
 
@@ -82,6 +94,10 @@ class FilingsSpec(_Asked):
         years: A list of fiscal years, or a count n for the latest n; None for all.
         document_types: Which documents to download and read.
         max_pages: Most pages of the site to crawl, documents not counted.
+        watch: Tell by mail or webhook only of a new filing or a restatement; the first run tells of nothing, it is
+            what later ones are compared with.
+        llm: When a language model is asked, if the operator named one: for statements that were not found or are
+            doubtful (gaps), for all, or never.
     """
 
     url: str = Field(max_length=2_000)
@@ -89,6 +105,8 @@ class FilingsSpec(_Asked):
     years: int | tuple[int, ...] | None = None
     document_types: tuple[DocumentType, ...] = ("annual_report",)
     max_pages: int = Field(default=200, ge=1, le=MAX_PAGES)
+    watch: bool = False
+    llm: LlmUse = "gaps"
 
     @field_validator("url")
     @classmethod
@@ -132,10 +150,17 @@ class FilingsSpec(_Asked):
 
 
 class CrawlPage(_Payload):
-    """Into crawl: one page to read. The page the job starts from has depth 0."""
+    """Into crawl: one page to read. The page the job starts from has depth 0.
+
+    Attributes:
+        rendered: Read it in a browser: its own text links no document.
+        is_guess: Nothing links it; when it is not there, nothing is missing.
+    """
 
     url: str
     depth: int = Field(ge=0)
+    rendered: bool = False
+    is_guess: bool = False
 
 
 class FoundDocument(_Payload):
@@ -147,6 +172,7 @@ class FoundDocument(_Payload):
         source_url: The page that carries the link.
         context: Text around the link (row, list item, heading before it), at most 300 characters.
         format: What the address looks like.
+        company_id: Of a job that begins here: whose document it is.
     """
 
     url: str
@@ -154,6 +180,7 @@ class FoundDocument(_Payload):
     source_url: str = ""
     context: str = ""
     format: DocumentFormat = "unknown"
+    company_id: str | None = None
 
 
 class Classification(_Frozen):
@@ -172,12 +199,19 @@ class Classification(_Frozen):
 
 
 class ClassifiedDocument(_Payload):
-    """Into download: a document worth having, with its provisional class."""
+    """Into download: a document worth having, with its provisional class.
+
+    Attributes:
+        published_on: The day that its link or address names.
+        company_id: Of a job that begins here: whose document it is.
+    """
 
     url: str
     link_text: str = ""
     source_url: str = ""
     provisional: Classification
+    published_on: date | None = None
+    company_id: str | None = None
 
 
 class DownloadedDocument(_Payload):
@@ -200,6 +234,14 @@ class DownloadedDocument(_Payload):
     link_text: str = ""
     source_url: str = ""
     provisional: Classification
+    published_on: date | None = None
+    company_id: str | None = None
+
+
+class CompileCompany(CompileRequest):
+    """Into compile. The log writes it without `company_id`; a job that begins here says whose statements."""
+
+    company_id: str | None = None
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -235,7 +277,7 @@ class Cell(_Frozen):
     value: Amount
     text: str
     page: int = Field(ge=1)
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     tag: str | None = None
     tag_value: Amount | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
@@ -327,6 +369,7 @@ class ExtractedDocument(_Payload):
         period_end: The latest period end of the statements, or of the cover.
         page_count: 0 when unknown.
         problems: Everything that could not be read; empty when all three statements were.
+        published_on: As its link or address says.
     """
 
     url: str
@@ -338,6 +381,7 @@ class ExtractedDocument(_Payload):
     page_count: int = Field(default=0, ge=0)
     statements: tuple[Statement, ...] = ()
     problems: tuple[Problem, ...] = ()
+    published_on: date | None = None
 
     @property
     def classification(self) -> Classification:
@@ -349,10 +393,16 @@ class ExtractedDocument(_Payload):
 
 
 class DocumentSummary(_Frozen):
-    """A document of the company, without its rows."""
+    """A document of the company, without its rows.
+
+    Attributes:
+        company: Whose, where a site has the reports of several.
+    """
 
     url: str
     sha256: str
+    company: str | None = None
+    published_on: date | None = None
     provisional: Classification
     confirmed: Classification | None = None
     period_end: date | None = None
@@ -369,19 +419,42 @@ class Reported(_Frozen):
     page: int = Field(ge=1)
     label: str
     fiscal_year: int | None = None
+    box: Box | None = None
+
+
+class Correction(_Frozen):
+    """A person's word on a cell, which holds over every compile until it is withdrawn.
+
+    Attributes:
+        value: What holds, in the compiled statement's unit.
+        printed: What the documents print; None when they printed nothing there.
+        by: Who: the name of an API key, or of the user of the command line.
+    """
+
+    id: str
+    value: Amount
+    printed: Amount | None = None
+    reason: str
+    by: str
+    at: datetime
 
 
 class CompiledCell(_Frozen):
     """The value that holds, from the latest filing that prints it.
 
     Attributes:
+        sha256, page, box, label: Where it is printed, and how its line is called there.
         restated: An earlier filing printed another value; see `FilingsResult.restatements`.
+        correction: A person's, whose value this is.
     """
 
     value: Amount
     sha256: str
     page: int = Field(ge=1)
     restated: bool = False
+    box: Box | None = None
+    label: str = ""
+    correction: Correction | None = None
 
 
 class CompiledRow(_Frozen):
@@ -400,15 +473,23 @@ class CompiledRow(_Frozen):
     section: str = ""
     unit: RowUnit = "amount"
     cells: tuple[CompiledCell | None, ...]
-    flags: tuple[str, ...] = ()
     concepts: tuple[str, ...] = ()
     standard_sign: Literal[1, -1] = 1
+    flags: tuple[str, ...] = ()
 
 
 class CompiledStatement(_Frozen):
-    """One statement of a company over all its filings, newest period first."""
+    """One statement of a company over all its filings, newest period first.
+
+    Attributes:
+        frequency: Annual, quarterly (three months, and balances of quarterly reports), or year to date (six or nine
+            months); never mixed.
+        company: Whose, where a site has the reports of several.
+    """
 
     kind: StatementKind
+    frequency: Frequency = "annual"
+    company: str | None = None
     currency: str | None = None
     unit_multiplier: int = 1
     period_ends: tuple[date, ...]
@@ -425,6 +506,9 @@ class Restatement(_Frozen):
     """
 
     statement: StatementKind
+    frequency: Frequency = "annual"
+    company: str | None = None
+    key: str = ""
     label: str
     period_end: date
     first: Reported
@@ -439,11 +523,50 @@ class Missing(_Frozen):
     url: str | None = None
 
 
+class News(_Frozen):
+    """What a compile has that the one before it had not.
+
+    Attributes:
+        filings: Documents.
+        restatements: Values that a later filing prints differently.
+        lines: The same for people, a line each.
+    """
+
+    filings: tuple[DocumentSummary, ...] = ()
+    restatements: tuple[Restatement, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.filings or self.restatements)
+
+
+class LlmSpent(_Frozen):
+    """What a job used of a language model; `cost_usd` is None when its prices are not known."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+
+
 class FilingsResult(_Payload):
-    """The outcome of a `filings` job."""
+    """The outcome of a `filings` job.
+
+    Attributes:
+        company_id: What the company's routes take.
+        discovered_count, created_count, downloaded_count: As in `DocumentsResult`.
+        news: What is new since the compile before; None when there was none.
+    """
 
     company: Company
+    company_id: str | None = None
     statements: tuple[CompiledStatement, ...] = ()
     restatements: tuple[Restatement, ...] = ()
     documents: tuple[DocumentSummary, ...] = ()
     missing: tuple[Missing, ...] = ()
+    discovered_count: int = 0
+    created_count: int = 0
+    downloaded_count: int = 0
+    news: News | None = None
+    llm: LlmSpent | None = None

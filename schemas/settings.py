@@ -7,6 +7,7 @@ OpenTelemetry and are read by its SDK.
 
 import ipaddress
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -179,7 +180,20 @@ class Settings(BaseSettings):
     """Key for `llm_base_url`; local endpoints need none."""
 
     llm_model: str | None = None
-    """Model name that `llm_base_url` understands."""
+    """Model name that `llm_base_url` understands; ``anthropic:NAME`` or ``openai:NAME`` also says which protocol,
+    which else the host tells."""
+
+    llm_job_tokens: Annotated[int, Field(ge=0)] = 500_000
+    """Tokens, in and out, that one job may use; what is left is done without."""
+
+    llm_job_cost: Annotated[Decimal, Field(ge=0)] | None = None
+    """US dollars that one job may spend; needs a model whose prices are known. Unset: only tokens count."""
+
+    llm_input_price: Annotated[Decimal, Field(ge=0)] | None = None
+    """US dollars for a million tokens in; goes with `llm_output_price`. Unset: the model's list price, if known."""
+
+    llm_output_price: Annotated[Decimal, Field(ge=0)] | None = None
+    """US dollars for a million tokens out."""
 
     # Telling others
 
@@ -282,6 +296,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "MILLRACE_ARCHIVE_MAX_AGE_S is below MILLRACE_LIFECYCLE_MAX_AGE_S: the archive outlives lifecycle"
             )
+        if (self.llm_input_price is None) != (self.llm_output_price is None):
+            raise ValueError("MILLRACE_LLM_INPUT_PRICE and MILLRACE_LLM_OUTPUT_PRICE go together: set both or neither")
         return self
 
     @property

@@ -105,6 +105,10 @@ class Blobs:
                 await self._objects.put(path, spool.body(), content_type)
         return artifact
 
+    def path_of(self, sha256: str, *, tenant: str) -> str:
+        """Where an artifact is, below the store's folder or prefix."""
+        return _artifact_path(sha256, tenant)
+
     async def read(self, sha256: str, *, tenant: str) -> bytes:
         """The whole artifact, its digest verified.
 

@@ -10,6 +10,7 @@ import typer
 from api.cli import (
     backup,
     care,
+    companies,
     demo,
     evaluations,
     health,
@@ -30,6 +31,7 @@ from api.cli.screen import say
 START: Final = "Start here"
 JOBS: Final = "Jobs"
 OPERATION: Final = "Operation"
+FLOWS: Final = "Flows"
 
 app = typer.Typer(
     name="millrace",
@@ -93,6 +95,7 @@ app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
 app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
 app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
+app.add_typer(companies.companies, name="companies", rich_help_panel=FLOWS)
 
 
 def main() -> None:

@@ -243,6 +243,12 @@ async def _submit(flow: "Flow", asked: dict[str, Any], *, wait: bool, as_json: b
         return code
 
 
+async def submit_request(request: "JobRequest", *, wait: bool, as_json: bool) -> int:
+    """Submit what another command has put together; answers the exit code."""
+    asked = request.model_dump(mode="json", exclude_defaults=True)
+    return await _submit(known_flow(request.flow), asked, wait=wait, as_json=as_json)
+
+
 async def _show_outcome(services: "Services", view: "JobView") -> None:
     from api.cli.lookup import TENANT, print_failures
     from api.cli.results import print_result
@@ -269,4 +275,4 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [], {})}
 
 
-__all__ = ["RunGroup", "SubmitGroup", "known_flow"]
+__all__ = ["RunGroup", "SubmitGroup", "known_flow", "submit_request"]

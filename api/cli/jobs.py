@@ -1,7 +1,7 @@
 """Commands about jobs that were submitted."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -107,35 +107,47 @@ def result(
     *,
     revision: Annotated[int | None, typer.Option(min=1, help="Of this revision instead of the latest.")] = None,
     save: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Write it there as files: JSON, and XLSX and CSV for filings.")
+        str | None,
+        typer.Option(metavar="FOLDER", help="Write it there as files: JSON, and XLSX, CSV and Parquet for filings."),
+    ] = None,
+    form: Annotated[
+        Literal["json", "csv", "xlsx", "parquet"] | None,
+        typer.Option("--format", help="As this file on standard output, or in the folder of --save."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a job made."""
     from api.cli.lookup import TENANT, here, job_of, need_store
-    from api.cli.results import print_result, save_result
+    from api.cli.results import print_result, save_result, write_result
+    from api.results import latest_payload
 
     async def ask() -> tuple[Any, Any]:
         async with here() as services:
-            view = (await job_of(services, job_id)).view
+            job = await job_of(services, job_id)
             need_store(services)
-            return view, await services.store.results.get(job_id, tenant=TENANT, revision=revision)
+            kept = await services.store.results.get(job_id, tenant=TENANT, revision=revision)
+            if kept is None and revision is None and job.view.status in {"succeeded", "partial"}:
+                return job.view, await latest_payload(services, job)
+            return job.view, kept.payload if kept is not None else None
 
-    view, found = run(ask())
-    if found is None:
+    view, payload = run(ask())
+    if payload is None:
         hint = (
             f"it is {view.status}"
             if view.status not in {"succeeded", "partial"}
             else "its flow makes none, or it expired"
         )
         raise MillraceError(f"job {job_id} has no result: {hint}")
+    if form is not None and save is None:
+        write_result(view.flow, payload, form)
+        return
     if save is not None:
-        for path in save_result(view.flow, found.payload, save, job_id):
+        for path in save_result(view.flow, payload, save, job_id, form):
             say(f"wrote {path_text(path)}")
     if as_json:
-        print_json(found.payload)
+        print_json(payload)
     elif save is None:
-        print_result(view.flow, found.payload)
+        print_result(view.flow, payload)
         next_step((f"result {job_id} --save DIR", "writes it as files"), (f"trace {job_id}", "shows how it was made"))
 
 

@@ -1,5 +1,6 @@
 """Results for people: the statements of `filings` as tables, anything else as indented JSON; and as files."""
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.screen import console, say
+from api.cli.root import Usage
+from api.cli.screen import console, print_table, say
 from schemas.filings import CompiledCell, CompiledRow, CompiledStatement, FilingsResult
+from schemas.filings_handled import DocumentsResult
 
 TITLES = {"income_statement": "Income statement", "balance_sheet": "Balance sheet", "cash_flow": "Cash flow"}
 RESTATED = "*"
@@ -26,7 +29,9 @@ def print_result(flow: str, payload: Any, *, brief: bool = False) -> None:
         payload: As stored.
         brief: The first statement only, or nothing when there is no short form.
     """
-    if flow == "filings":
+    if flow == "filings" and "statements" not in payload:
+        _print_documents(DocumentsResult.model_validate(payload))
+    elif flow == "filings":
         found = FilingsResult.model_validate(payload)
         for part in filings_parts(found, kinds=1 if brief else 3):
             console().print(part)
@@ -34,29 +39,69 @@ def print_result(flow: str, payload: Any, *, brief: bool = False) -> None:
         say(orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode())
 
 
-def save_result(flow: str, payload: Any, folder: str | Path, name: str) -> list[Path]:
-    """Write a result as files; answers their paths.
+def _print_documents(found: DocumentsResult) -> None:
+    """What a job that ended before compile did with each document."""
+    say(f"{found.discovered_count} documents found, {found.created_count} new, {found.downloaded_count} downloaded.")
+    print_table(
+        ("document", "type", "year", "file", "url"),
+        [(one.document_id, one.document_type, one.fiscal_year, one.file_path, one.url) for one in found.documents],
+    )
+
+
+def save_result(flow: str, payload: Any, folder: str | Path, name: str, form: str | None = None) -> list[Path]:
+    """Write a result as files, all of its forms or one; answers their paths.
 
     Raises:
         OSError: The folder cannot be written.
+        Usage: The flow's result has no such form.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    files = {f"{name}.json": orjson.dumps(payload, option=orjson.OPT_INDENT_2)}
-    if flow == "filings":
-        from consumers.filings.export import csv_bytes, xlsx_bytes
+    paths = []
+    for one in _forms(flow, payload, form):
+        path = target / f"{name}.{one}"
+        path.write_bytes(_bytes(flow, payload, one))
+        paths.append(path)
+    return paths
 
-        found = FilingsResult.model_validate(payload)
-        files = {f"{name}.xlsx": xlsx_bytes(found), f"{name}.csv": csv_bytes(found), **files}
-    for file, content in files.items():
-        (target / file).write_bytes(content)
-    return [target / file for file in files]
+
+def write_result(flow: str, payload: Any, form: str) -> None:
+    """Write a result to standard output, as a file.
+
+    Raises:
+        Usage: The flow's result has no such form, or it would go to a terminal that cannot show it.
+    """
+    (one,) = _forms(flow, payload, form)
+    if one in {"xlsx", "parquet"} and sys.stdout.isatty():
+        raise Usage(f"a terminal cannot show {one}: send it to a file with `> statements.{one}`, or use --save FOLDER")
+    sys.stdout.buffer.write(_bytes(flow, payload, one))
+    sys.stdout.buffer.flush()
+
+
+def _forms(flow: str, payload: Any, form: str | None) -> list[str]:
+    has_statements = flow == "filings" and "statements" in payload
+    forms = ["xlsx", "csv", "parquet", "json"] if has_statements else ["json"]
+    if form is None:
+        return forms
+    if form not in forms:
+        raise Usage(f"this result of {flow} has no form {form}, only {', '.join(forms)}")
+    return [form]
+
+
+def _bytes(flow: str, payload: Any, form: str) -> bytes:
+    if flow != "filings" or form == "json":
+        return orjson.dumps(payload, option=orjson.OPT_INDENT_2)
+    from consumers.filings.files import FORMATS
+
+    return FORMATS[form][1](FilingsResult.model_validate(payload))
 
 
 def filings_parts(result: FilingsResult, *, kinds: int = 3) -> list[RenderableType]:
     """The statements as tables, then what was restated and what is missing."""
     company = result.company.name or result.company.ticker or "The company"
     parts: list[RenderableType] = []
+    if result.news:
+        parts += [Text(), *(Text(line, "green") for line in result.news.lines[:20])]
     for statement in result.statements[:kinds]:
         parts += [Text(), statement_table(company, statement, console().width)]
     if not result.statements:

@@ -14,9 +14,10 @@ from streams.errors import MillraceError
 Result = TypeVar("Result")
 
 ORDER: Final = (
-    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
-    "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "replay", "limits", "schedule",
-    "suppressions", "audit-log", "keys", "doctor", "health", "migrate", "backup", "restore", "bench",
+    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "companies",
+    "worker", "api", "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "replay", "limits",
+    "schedule", "suppressions", "audit-log", "keys", "doctor", "health", "migrate", "backup", "restore", "eval",
+    "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

@@ -13,7 +13,7 @@ from api.json_response import Json, items
 from api.look import entries_of, find
 from api.otlp import otlp_of
 from api.problems import Problem
-from api.results import result_of
+from api.results import result_of, statements_file
 from api.services import services_of
 from api.views import links_of
 from api.waterfall import capped, trace_of
@@ -29,12 +29,22 @@ MAX_TRACED = 100_000
 
 @router.get("/result")
 async def get_result(
-    request: Request, caller: Reader, job_id: str, revision: Annotated[int | None, Query(ge=1)] = None
+    request: Request,
+    caller: Reader,
+    job_id: str,
+    revision: Annotated[int | None, Query(ge=1)] = None,
+    form: Annotated[Literal["json", "csv", "xlsx", "parquet"], Query(alias="format")] = "json",
 ) -> Response:
-    """The result of the latest revision, or of the one named, with what is missing from it and why."""
+    """The result of the latest revision, or of the one named, with what is missing from it and why.
+
+    `format` gives the statements of `filings` as a file instead: ``csv``, ``xlsx`` or ``parquet``.
+    """
     services = services_of(request)
     found = await find(services, job_id, caller.tenant)
-    return Json(await result_of(services, found, revision))
+    result = await result_of(services, found, revision)
+    if form == "json":
+        return Json(result)
+    return await statements_file(services, result, form)
 
 
 @router.get("/artifacts")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from selectolax.lexbor import LexborHTMLParser
 
 from consumers.filings.classify import classify as class_of
-from consumers.filings.job import asked
+from consumers.filings.job import asked, company_of
+from consumers.filings.published import published_on
 from consumers.filings.read_html import decode
 from consumers.filings.report import kind_of_bytes
 from consumers.net import urls
@@ -19,6 +20,7 @@ from consumers.net.visit import DISALLOWED, visit
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
 from schemas.filings import ClassifiedDocument, FoundDocument
+from schemas.filings_handled import Handled
 from streams.policy import RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
@@ -75,15 +77,30 @@ async def classify(found: FoundDocument, ctx: StageContext) -> Outcome:
         if not is_pdf and head.content_type != "text/html":
             ctx.log.info("left out: %s is %s", urls.redact(found.url), head.content_type)
             return Done()
+    company_id = await company_of(ctx, spec)
+    document = ClassifiedDocument(
+        url=found.url,
+        link_text=found.link_text,
+        source_url=found.source_url,
+        provisional=told,
+        published_on=published_on(found.url, found.link_text, found.context),
+        company_id=found.company_id,
+    )
+    ctx.progress("creating_document_records", 15)
+    document_id, is_new = await ctx.store.documents.put_found(
+        company_id, document, tenant=ctx.tenant, job_id=ctx.job_id
+    )
+    await ctx.collect(
+        Handled(
+            step="found", document_id=document_id, url=found.url, created=is_new, document_type=told.document_type,
+            confidence=told.confidence, reasons=told.reasons, fiscal_year=told.fiscal_year,
+        )
+    )  # fmt: skip
     is_unsure = is_pdf and told.confidence < SURE and told.document_type not in spec.document_types
     why = "" if is_unsure else _not_asked_for(told, spec)
     if why:
         ctx.log.info("left out: %s %s", urls.redact(found.url), why, because=list(told.reasons[:3]))
         return Done()
-    ctx.progress("creating_document_records", 15)
-    document = ClassifiedDocument(
-        url=found.url, link_text=found.link_text, source_url=found.source_url, provisional=told
-    )
     return Done((Emit("download", document, budget=UNSURE if is_unsure else ""),))
 
 

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import BaseModel
+from pydantic import RootModel
 
-from consumers.filings.companies import by_company
-from consumers.filings.compile import compile_filings
-from consumers.filings.export import csv_bytes, xlsx_bytes
-from consumers.filings.job import asked, company_of
+from consumers.filings.files import FILES
+from consumers.filings.handled import summed_up
+from consumers.filings.job import asked, company_of, named
+from consumers.filings.news import news_of
+from consumers.filings.whole import compile_documents
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store import compile_company
-from schemas.filings import ExtractedDocument, FilingsResult, FilingsSpec, Missing
+from schemas.filings import (
+    CompileCompany,
+    Correction,
+    ExtractedDocument,
+    FilingsResult,
+    FilingsSpec,
+    LlmSpent,
+    Missing,
+)
+from schemas.filings_handled import Unread
 from schemas.names import WORK_STAGES
-from schemas.stages import CompileRequest
-from streams.errors import PermanentError
 from streams.policy import RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from consumers.context import Failure, StageContext
-
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-CSV: Final = "text/csv"
-
-
-class _Collected(BaseModel):
-    """All that matters of what this job read: that it read something; compile reads the company's documents."""
-
-    url: str
+    from consumers.filings.corrections import CellPlace
 
 
 @stage(
     name="compile",
-    accepts=CompileRequest,
+    accepts=CompileCompany,
     policy=StagePolicy(
         soft_timeout_s=1_650,
         timeout_s=1_800,
@@ -46,53 +46,63 @@ class _Collected(BaseModel):
         retry=RetryPolicy(max_attempts=3, base_s=10, cap_s=300),
     ),
 )
-async def compile_statements(_: CompileRequest, ctx: StageContext) -> Outcome:
+async def compile_statements(_: CompileCompany, ctx: StageContext) -> Outcome:
     """Compile the company, name what is missing, and write the files."""
-    ctx.progress("compiling_statement", 80)
+    ctx.progress("normalizing_line_items", 75)
     spec = await asked(ctx)
     company_id = await company_of(ctx, spec)
+    company = await named(ctx, spec, company_id)
+    collected = [one.root async for one in ctx.collected(Collected)]
+    handled = summed_up(collected)
     missing = [told_of(failure) for failure in await ctx.failures() if failure.stage in WORK_STAGES]
-    if not missing and not [url async for url in ctx.collected(_Collected)]:
-        missing.append(_nothing_found(spec))
+    before = await _before(ctx, company_id)
+    known = before is not None and bool(before.documents)
+    if not missing and not known and not any(one.sha256 for one in handled.documents):
+        missing.append(_nothing_found(spec, [Unread.model_validate(one) for one in collected if "unread" in one]))
 
-    async def compiled(documents: Sequence[ExtractedDocument]) -> FilingsResult:
-        result: FilingsResult = await ctx.run_cpu(compile_documents, list(documents), spec, missing)
-        return result
+    async def compiled(
+        documents: Sequence[ExtractedDocument], corrections: Mapping[CellPlace, Correction]
+    ) -> FilingsResult:
+        ctx.progress("compiling_statement", 80)
+        result: FilingsResult = await ctx.run_cpu(
+            compile_documents, list(documents), company, spec.years, missing, dict(corrections)
+        )
+        return result.model_copy(update={"company_id": company_id})
 
     result = await compile_company(ctx.store, company_id, compiled, tenant=ctx.tenant)
-    ctx.progress("writing_files", 90)
-    await _keep(ctx, "statements.xlsx", XLSX, await ctx.run_cpu(workbook, result))
-    await _keep(ctx, "statements.csv", CSV, await ctx.run_cpu(csv_bytes, result))
+    spent = await ctx.store.llm.spent(ctx.job_id, tenant=ctx.tenant)
+    result = result.model_copy(
+        update={
+            "discovered_count": handled.discovered_count,
+            "created_count": handled.created_count,
+            "downloaded_count": handled.downloaded_count,
+            "news": news_of(before, result) if before is not None else None,
+            "llm": LlmSpent(
+                calls=spent.calls, input_tokens=spent.input_tokens, output_tokens=spent.output_tokens,
+                cost_usd=float(spent.cost_usd) if spent.cost_usd is not None else None,
+            ) if spent.calls else None,
+        }
+    )  # fmt: skip
+    for name, (content_type, write) in FILES.items():
+        await _keep(ctx, name, content_type, await ctx.run_cpu(write, result))
     return Done(result=result, missing=tuple(_line(one) for one in result.missing))
 
 
-def compile_documents(documents: list[ExtractedDocument], spec: FilingsSpec, missing: list[Missing]) -> FilingsResult:
-    """Compile, each company for itself where the site has reports of several; runs in a subprocess.
-
-    A caller who says which company it is means that all of the reports are that company's.
-    """
-    groups = (tuple(documents),) if spec.company is not None else by_company(documents)
-    first, *others = [compile_filings(group, spec.company, spec.years) for group in groups]
-    results = (first, *others)
-    return FilingsResult(
-        company=first.company,
-        statements=tuple(statement for result in results for statement in result.statements),
-        restatements=tuple(restatement for result in results for restatement in result.restatements),
-        documents=tuple(document for result in results for document in result.documents),
-        missing=tuple(dict.fromkeys([*missing, *(gap for result in results for gap in result.missing)])),
-    )
+class Collected(RootModel[dict[str, Any]]):
+    """Whatever a task collected."""
 
 
-def workbook(result: FilingsResult) -> bytes:
-    """The XLSX; runs in a subprocess.
-
-    Raises:
-        PermanentError: ``missing_extra``: openpyxl is not installed.
-    """
-    try:
-        return xlsx_bytes(result)
-    except ModuleNotFoundError as error:
-        raise PermanentError(str(error), reason="missing_extra") from error
+async def _before(ctx: StageContext, company_id: str) -> FilingsResult | None:
+    """The compile before this job's; the same one however often the task is delivered."""
+    revision = ctx.checkpointed
+    if revision is None:
+        latest = await ctx.store.companies.compiled(company_id, tenant=ctx.tenant)
+        revision = latest.revision if latest is not None else 0
+        await ctx.checkpoint(revision)
+    if not revision:
+        return None
+    kept = await ctx.store.companies.compiled(company_id, tenant=ctx.tenant, revision=revision)
+    return FilingsResult.model_validate(kept.payload) if kept is not None else None
 
 
 def told_of(failure: Failure) -> Missing:
@@ -105,9 +115,11 @@ def told_of(failure: Failure) -> Missing:
     return Missing(what=f"{what} {year}" if year else what, reason=reason, url=payload.get("url"))
 
 
-def _nothing_found(spec: FilingsSpec) -> Missing:
-    types = ", ".join(spec.document_types)
-    return Missing(what=types, reason="not_found: the pages that were read link no such document", url=spec.url)
+def _nothing_found(spec: FilingsSpec, unread: Sequence[Unread]) -> Missing:
+    reason = "not_found: the pages that were read link no such document"
+    if unread:
+        reason += f"; {unread[0].unread} may list them by script, and was not read in a browser: {unread[0].reason}"
+    return Missing(what=", ".join(spec.document_types), reason=reason, url=spec.url)
 
 
 def _line(missing: Missing) -> str:

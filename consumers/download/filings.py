@@ -13,6 +13,7 @@ from consumers.net.visit import DISALLOWED, visit
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
 from schemas.filings import ClassifiedDocument, DownloadedDocument
+from schemas.filings_handled import Handled
 from streams.policy import RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ _NAME_CHARS: Final = 100
 )
 async def download(document: ClassifiedDocument, ctx: StageContext) -> Outcome:
     """Fetch one document, or learn that the copy of an earlier job is still good."""
-    company_id = await company_of(ctx, await asked(ctx))
+    spec = await asked(ctx)
+    company_id = await company_of(ctx, spec)
+    documents = ctx.store.documents
+    _, is_new = await documents.put_found(company_id, document, tenant=ctx.tenant, job_id=ctx.job_id)
     known = await _known(company_id, document.url, ctx)
     ctx.progress("downloading_file", 25)
     try:
@@ -50,7 +54,10 @@ async def download(document: ClassifiedDocument, ctx: StageContext) -> Outcome:
             return Done()
         await ctx.store.documents.put_refused(company_id, document.url, error.reason, tenant=ctx.tenant)
         raise
-    await ctx.store.documents.put_downloaded(company_id, downloaded, tenant=ctx.tenant)
+    document_id = await documents.put_downloaded(company_id, downloaded, tenant=ctx.tenant)
+    twin = await documents.twin(company_id, document_id, downloaded.sha256, tenant=ctx.tenant, job_id=ctx.job_id)
+    if twin is not None or (known is not None and known.duplicate_of is not None):
+        await documents.put_duplicate(document_id, twin.id if twin is not None else None, tenant=ctx.tenant)
     await ctx.store.artifacts.put(
         ctx.job_id,
         ctx.task,
@@ -61,7 +68,27 @@ async def download(document: ClassifiedDocument, ctx: StageContext) -> Outcome:
         size_bytes=downloaded.size_bytes,
         url=downloaded.url,
     )
+    await ctx.collect(
+        Handled(
+            step="downloaded", document_id=document_id, url=document.url, created=is_new,
+            document_type=document.provisional.document_type, fiscal_year=document.provisional.fiscal_year,
+            file_path=_place(downloaded.sha256, ctx), sha256=downloaded.sha256,
+            size_bytes=downloaded.size_bytes, content_type=downloaded.content_type,
+            not_modified=downloaded.not_modified, duplicate_of=twin.id if twin is not None else None,
+        )
+    )  # fmt: skip
+    if twin is not None:
+        ctx.log.info("%s has the bytes of %s, which is read in its place", document.url, twin.url)
+        return Done()
+    if spec.watch and known is not None and known.status == "extracted" and known.sha256 == downloaded.sha256:
+        ctx.log.info("%s has not changed", document.url)
+        return Done()
     return Done((Emit("extract", downloaded),))
+
+
+def _place(sha256: str, ctx: StageContext) -> str:
+    """The file in the artifact store: a path, or an address of S3."""
+    return f"{ctx.settings.artifacts_location.rstrip('/')}/{ctx.blobs.path_of(sha256, tenant=ctx.tenant)}"
 
 
 async def _known(company_id: str, url: str, ctx: StageContext) -> Document | None:
@@ -97,6 +124,8 @@ async def _fetch(document: ClassifiedDocument, known: Document | None, ctx: Stag
             link_text=document.link_text,
             source_url=document.source_url,
             provisional=document.provisional,
+            published_on=document.published_on,
+            company_id=document.company_id,
         )
 
 

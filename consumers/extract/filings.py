@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.extract.ask import with_model
 from consumers.filings.job import asked, company_of
 from consumers.filings.report import read_report
+from consumers.llm import MeteredLlm
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
+from consumers.store.documents import document_id_of
 from schemas.filings import DownloadedDocument, ExtractedDocument
+from schemas.filings_handled import Handled
 from streams.errors import PermanentError
 from streams.policy import RetryPolicy, StagePolicy
 
@@ -33,13 +37,25 @@ async def extract(document: DownloadedDocument, ctx: StageContext) -> Outcome:
     ctx.progress("processing_pdf", 40)
     data = await ctx.blobs.read(document.sha256, tenant=ctx.tenant)
     extracted: ExtractedDocument = await ctx.run_cpu(read, data, document)
+    spec = await asked(ctx)
+    llm = MeteredLlm.of(ctx)
+    if llm is not None and spec.llm != "never":
+        extracted = await with_model(ctx, llm, spec.llm, data, extracted)
     for problem in extracted.problems:
         ctx.log.warning("%s: %s: %s", document.url, problem.reason, problem.detail, statement=problem.statement)
     ctx.progress("storing_extractions", 60)
-    company_id = await company_of(ctx, await asked(ctx))
+    company_id = await company_of(ctx, spec)
     if not await ctx.store.documents.put_extracted(company_id, extracted, tenant=ctx.tenant):
         ctx.log.info("%s has other bytes by now; another job reads those", document.url)
-    await ctx.collect(extracted)
+    kind = extracted.classification
+    await ctx.collect(
+        Handled(
+            step="extracted", document_id=document_id_of(company_id, document.url), url=document.url,
+            document_type=kind.document_type, confidence=kind.confidence, reasons=kind.reasons,
+            fiscal_year=kind.fiscal_year, sha256=document.sha256,
+            statements_read=tuple(statement.kind for statement in extracted.statements), problems=extracted.problems,
+        )
+    )  # fmt: skip
     return Done()
 
 
@@ -53,4 +69,4 @@ def read(data: bytes, document: DownloadedDocument) -> ExtractedDocument:
         report = read_report(data, document.content_type, document.url, document.link_text)
     except ModuleNotFoundError as error:
         raise PermanentError(str(error), reason="missing_extra") from error
-    return report.of(document)
+    return report.of(document).model_copy(update={"published_on": document.published_on})

@@ -71,12 +71,26 @@ def by_company(documents: Iterable[ExtractedDocument]) -> tuple[tuple[ExtractedD
     return tuple(group.documents for group in groups)
 
 
+def is_called(document: ExtractedDocument, name: str) -> bool:
+    """Whether a report's name for its company is this one, or one of the two is the beginning of the other."""
+    told = _bare(name)
+    return bool(told) and any(
+        f"{one} ".startswith(f"{told} ") or f"{told} ".startswith(f"{one} ") for one in _names(document)
+    )
+
+
 def _names(document: ExtractedDocument) -> frozenset[str]:
-    """The company's name without case, accents, punctuation and legal form; none when it is not known."""
-    text = unicodedata.normalize("NFKD", document.company_name or "").casefold()
+    """The company's name as `_bare`; none when it is not known."""
+    bare = _bare(document.company_name or "")
+    return frozenset({bare} if bare else ())
+
+
+def _bare(name: str) -> str:
+    """A name without case, accents, punctuation and legal form."""
+    text = unicodedata.normalize("NFKD", name).casefold()
     words = re.findall(r"[^\W_]+", "".join(char for char in text if not unicodedata.combining(char)).replace(".", ""))
     kept = [word for word in words if word not in _LEGAL_FORMS]
-    return frozenset({" ".join(kept or words)} if words else ())
+    return " ".join(kept or words)
 
 
 def _figures(document: ExtractedDocument) -> frozenset[_Figure]:

@@ -1,4 +1,6 @@
-"""A result as files that a spreadsheet opens: XLSX with a sheet a statement, CSV with a line a value.
+"""A result as files that a spreadsheet opens.
+
+XLSX has a sheet a statement, with each value's origin as a note; CSV has a line a value.
 
 Text from reports is never a formula: in XLSX it is stored as text, in CSV what begins like a formula gets an
 apostrophe in front.
@@ -14,8 +16,10 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from consumers.filings.tidy import tidy
+
 if TYPE_CHECKING:
-    from schemas.filings import CompiledRow, CompiledStatement, FilingsResult, StatementKind
+    from schemas.filings import CompiledCell, CompiledStatement, FilingsResult, Frequency, StatementKind
 
 SHEETS: Final[dict[StatementKind, str]] = {
     "income_statement": "Income statement",
@@ -25,26 +29,30 @@ SHEETS: Final[dict[StatementKind, str]] = {
 _FORMULA: Final = re.compile(r"^[\s]*[=+\-@]|^[\t\r\n|%]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _MOST_TEXT: Final = 32_000
+_OF: Final[dict[Frequency, str]] = {"annual": "", "quarterly": " quarterly", "year_to_date": " YTD"}
+_SHEET_CHARS: Final = 31
+_NOT_IN_SHEETS: Final = re.compile(r"[\[\]:*?/\\']")
+_CORRECTED: Final = "FFF2CC"
+"""The background of a cell that a person corrected."""
 
 
 def csv_bytes(result: FilingsResult) -> bytes:
     """One line a value, newest period first, UTF-8 with a byte order mark so that spreadsheets know it."""
-    urls = {document.sha256: document.url for document in result.documents}
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(
         ("statement", "section", "label", "level", "period_end", "value", "unit", "currency", "unit_multiplier",
-         "restated", "document", "page")
+         "restated", "document", "page", "company", "frequency", "printed_label", "printed_value", "corrected_by",
+         "correction")
     )  # fmt: skip
-    for statement in result.statements:
-        for row in statement.rows:
-            for end, cell in zip(statement.period_ends, row.cells, strict=True):
-                if cell is not None:
-                    writer.writerow(
-                        (statement.kind, safe_text(row.section), safe_text(row.label), row.level, end.isoformat(),
-                         format(cell.value, "f"), row.unit, statement.currency or "", _multiplier(statement, row),
-                         "yes" if cell.restated else "no", safe_text(urls.get(cell.sha256, "")), cell.page)
-                    )  # fmt: skip
+    for one in tidy(result):
+        printed = format(one.printed_value, "f") if one.printed_value is not None else ""
+        writer.writerow(
+            (one.statement, safe_text(one.section), safe_text(one.label), one.level, one.period_end.isoformat(),
+             format(one.value, "f"), one.unit, one.currency, one.unit_multiplier, "yes" if one.restated else "no",
+             safe_text(one.document), one.page, safe_text(one.company), one.frequency, safe_text(one.printed_label),
+             printed, safe_text(one.corrected_by), safe_text(one.correction))
+        )  # fmt: skip
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
 
 
@@ -70,10 +78,8 @@ def xlsx_bytes(result: FilingsResult) -> bytes:
     book.remove(book.active)
     names: set[str] = set()
     for statement in result.statements:
-        name = SHEETS[statement.kind]
-        if name in names:
-            name = f"{name} {statement.currency or 'other'}"
-        names.add(name)
+        name = _sheet_name(statement, names)
+        names.add(name.casefold())
         _statement_sheet(book.create_sheet(name), result, statement)
     _table_sheet(book.create_sheet("Restatements"), _restatement_rows(result))
     _table_sheet(book.create_sheet("Documents"), _document_rows(result))
@@ -86,12 +92,21 @@ def xlsx_bytes(result: FilingsResult) -> bytes:
     return out.getvalue()
 
 
-def _multiplier(statement: CompiledStatement, row: CompiledRow) -> int:
-    return statement.unit_multiplier if row.unit == "amount" else 1
+def _sheet_name(statement: CompiledStatement, taken: set[str]) -> str:
+    """As short as it is distinct: with its frequency, its company, its currency, at last a number."""
+    name = SHEETS[statement.kind] + _OF[statement.frequency]
+    for more in (statement.company, statement.currency, *map(str, range(2, len(taken) + 3))):
+        if name.casefold() not in taken:
+            break
+        if more:
+            told = f" {_NOT_IN_SHEETS.sub(' ', more)}"
+            name = name[: _SHEET_CHARS - len(told[:12])] + told[:12]
+    return name
 
 
 def _statement_sheet(sheet: Any, result: FilingsResult, statement: CompiledStatement) -> None:
-    company = result.company.name or result.company.ticker or ""
+    company = statement.company or result.company.name or result.company.ticker or ""
+    urls = {document.sha256: document.url for document in result.documents}
     unit = f"{statement.currency or 'currency unknown'}, in units of {statement.unit_multiplier:,}"
     _write(sheet, [company])
     _write(sheet, [f"{SHEETS[statement.kind]} ({unit})"])
@@ -99,12 +114,38 @@ def _statement_sheet(sheet: Any, result: FilingsResult, statement: CompiledState
     for row in statement.rows:
         _write(sheet, [row.label, *(cell.value if cell else None for cell in row.cells)])
         sheet.cell(sheet.max_row, 1).alignment = _indent(row.level)
-        for cell in sheet[sheet.max_row][1:]:
-            cell.number_format = "#,##0;(#,##0);0" if row.unit == "amount" else "#,##0.00;(#,##0.00);0"
+        for cell, compiled in zip(sheet[sheet.max_row][1:], row.cells, strict=False):
+            cell.number_format = "#,##0.##;(#,##0.##);0" if _has_fraction(compiled) else "#,##0;(#,##0);0"
+            if compiled is not None:
+                _annotate(cell, compiled, urls.get(compiled.sha256, ""))
     sheet.column_dimensions["A"].width = 60
     for column in range(2, len(statement.period_ends) + 2):
         sheet.column_dimensions[sheet.cell(3, column).column_letter].width = 14
     sheet.freeze_panes = "B4"
+
+
+def _has_fraction(cell: CompiledCell | None) -> bool:
+    return cell is not None and cell.value != cell.value.to_integral_value()
+
+
+def _annotate(cell: Any, compiled: CompiledCell, url: str) -> None:
+    """Where a value comes from, as a note; what a person corrected also stands out."""
+    from openpyxl.comments import Comment  # noqa: PLC0415 - the caller has imported openpyxl
+    from openpyxl.styles import PatternFill  # noqa: PLC0415 - as above
+
+    lines = [f"{compiled.label or 'printed'}, page {compiled.page}", url, f"SHA-256 {compiled.sha256}"]
+    if compiled.box is not None:
+        lines.append("box " + ", ".join(f"{edge:.1f}" for edge in compiled.box) + " pt")
+    if compiled.restated:
+        lines.append("restated: an earlier filing printed another value")
+    said = compiled.correction
+    if said is not None:
+        printed = "nothing" if said.printed is None else f"{said.printed:,}"
+        lines.insert(0, f"Corrected by {said.by} on {said.at:%Y-%m-%d}: {said.reason} (printed: {printed})")
+        cell.fill = PatternFill("solid", fgColor=_CORRECTED)
+    note = Comment(_CONTROL.sub(" ", "\n".join(line for line in lines if line))[:_MOST_TEXT], "Millrace")
+    note.width, note.height = 420, 110
+    cell.comment = note
 
 
 def _indent(level: int) -> Any:

@@ -1,6 +1,7 @@
 """What an HTML page links: documents that may be reports, and further pages of the same site worth reading.
 
-Static links only: what a script adds to a page is not seen.
+Links of the page's own text: anchors, the choices of year filters, and addresses that scripts of the plainest kind
+find in attributes. What a script adds to a page is seen when the page was rendered first.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -20,6 +21,31 @@ from schemas.filings import DocumentFormat, FoundDocument
 MAX_LINKS: Final = 5_000
 """Links of one page that are looked at."""
 
+MAX_SELECTS: Final = 20
+MAX_CHOICES: Final = 100
+"""Filters of a page, and choices of a filter, that are followed."""
+
+_LIKELIEST: Final = 2
+_TO_PAGES: Final = frozenset({"a", "area", "link"})
+_DATA_ATTRIBUTES: Final = ("data-href", "data-url", "data-link", "data-file", "data-download", "data-pdf")
+_LINKS: Final = "a, area[href], link[rel~=next], iframe[src], embed[src], object[data], [onclick], " + ", ".join(
+    f"[{name}]" for name in _DATA_ATTRIBUTES
+)
+_SCRIPTED: Final = re.compile(
+    r"(?:window\.open|(?:window\.|document\.)?location(?:\.href|\.assign|\.replace)?)\s*[=(]\s*['\"]([^'\"]+)['\"]"
+)
+_A_YEAR: Final = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[-/](?:\d\d|(?:19|20)\d\d))?")
+_FURTHER: Final = re.compile(
+    r"(?:next(?: page)?|older(?: (?:reports|posts|filings|entries))?|more(?: reports| results)?|load more|\d{1,3}"
+    r"|weiter|nächste(?: seite)?|ältere.{0,12}|suivante?|page suivante|siguiente|página siguiente|(?=\W))"
+    r"\s*[\u00bb\u203a>\u2192]*",
+    re.IGNORECASE,
+)
+_NUMBERED: Final = re.compile(
+    r"(?:[?&](?:p|pg|page|paged|seite|pagina|offset|start|from|year|jahr|annee|ano|fy)=[\w-]*"
+    r"|/(?:page|seite|p)/?\d+/?|/(?:19|20)\d\d/?$)",
+    re.IGNORECASE,
+)
 _TEXT: Final = 300
 _URL: Final = 2_000
 _REPORT_NAME: Final = re.compile(
@@ -52,11 +78,16 @@ _NOT_PAGES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A page of the same site. Priority 2: says investors, reports or a year; 1: neutral; 0: unlikely."""
+    """A page of the same site. Priority 2: says investors, reports or a year; 1: neutral; 0: unlikely.
+
+    Attributes:
+        is_next: A further page of the same list, or the same list of another year: no deeper than this one.
+    """
 
     url: str
     text: str
     priority: int
+    is_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +113,10 @@ def find_links(html: bytes | str, url: str, site: str | None = None) -> PageLink
     base = _base(tree, url)
     documents: dict[str, FoundDocument] = {}
     pages: dict[str, PageLink] = {}
-    nodes = tree.css("a[href], area[href], iframe[src], embed[src], object[data]")
+    nodes = tree.css(_LINKS)
     for node in nodes[:MAX_LINKS]:
         attributes = node.attributes
-        target = _absolute(base, attributes.get("href") or attributes.get("src") or attributes.get("data") or "")
+        target = _absolute(base, _address(node))
         if target is None or target == url:
             continue
         text = _text(node) or (attributes.get("title") or attributes.get("aria-label") or "").strip()[:_TEXT]
@@ -97,10 +128,13 @@ def find_links(html: bytes | str, url: str, site: str | None = None) -> PageLink
                 documents[target] = FoundDocument(
                     url=target, link_text=text, source_url=url, context=context, format=form
                 )
-        elif node.tag in ("a", "area") and same_site(target, site or url) and _is_page(target):
-            link = PageLink(target, text, _priority(target, text))
+        elif node.tag in _TO_PAGES and same_site(target, site or url) and _is_page(target):
+            link = PageLink(target, text, _priority(target, text), _is_next(node, target, text, url))
             if target not in pages or pages[target].priority < link.priority:
                 pages[target] = link
+    for target in choices_of(tree, base):
+        if target != url and same_site(target, site or url):
+            pages.setdefault(target, PageLink(target, "", _LIKELIEST, is_next=True))
     ordered = tuple(sorted(pages.values(), key=lambda page: -page.priority))
     return PageLinks(tuple(documents.values()), ordered, truncated=len(nodes) > MAX_LINKS)
 
@@ -134,6 +168,16 @@ def document_format(url: str, link_text: str = "", content_type: str = "") -> Do
     return "pdf" if re.search(r"\(\s*pdf\b|\bpdf\s*\)|\bpdf,?\s*\d", link_text, re.IGNORECASE) else None
 
 
+def has_script(html: bytes) -> bool:
+    """Whether a page has scripts, which may add links to it."""
+    return b"<script" in html.lower()
+
+
+def is_likely(url: str) -> bool:
+    """Whether an address speaks of investors, reports or a year."""
+    return _priority(url, "") == _LIKELIEST
+
+
 def same_site(url: str, site: str) -> bool:
     """Whether an address is on the site: the same host and port, or a name under the same domain.
 
@@ -154,6 +198,63 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def choices_of(tree: LexborHTMLParser, base: str) -> list[str]:
+    """Where the choices of a page's year filters lead: forms that ask by GET, and lists of addresses."""
+    found: dict[str, None] = {}
+    for select in tree.css("select")[:MAX_SELECTS]:
+        values = [option.attributes.get("value") or _text(option) for option in select.css("option")[:MAX_CHOICES]]
+        places = [value for value in values if value.startswith(("/", "?", "http://", "https://"))]
+        for value in places:
+            if (target := _absolute(base, value)) is not None and document_format(target) is None:
+                found[target] = None
+        name, form = select.attributes.get("name"), _form_of(select)
+        if places or not name or form is None or (form.attributes.get("method") or "get").strip().lower() != "get":
+            continue
+        action = _absolute(base, form.attributes.get("action") or base)
+        if action is None:
+            continue
+        fixed = [
+            (field.attributes.get("name") or "", field.attributes.get("value") or "")
+            for field in form.css("input[type=hidden]")
+            if field.attributes.get("name")
+        ]
+        for value in values:
+            if _A_YEAR.fullmatch(value.strip()):
+                asked = urlencode([*fixed, (name, value.strip())])
+                found[f"{action.partition('?')[0]}?{asked}"] = None
+    return list(found)
+
+
+def _form_of(node: Any) -> Any | None:
+    while node is not None and node.tag != "form":
+        node = node.parent
+    return node
+
+
+def _address(node: Any) -> str:
+    """Where a node leads: its link, or what a plain script reads from an attribute of it."""
+    attributes = node.attributes
+    href = attributes.get("href") or attributes.get("src") or attributes.get("data") or ""
+    if href and not href.lower().startswith(("javascript:", "#")):
+        return href
+    for name in _DATA_ATTRIBUTES:
+        if attributes.get(name):
+            return str(attributes[name])
+    for script in (href, attributes.get("onclick") or ""):
+        if match := _SCRIPTED.search(unquote(script)):
+            return match[1]
+    return ""
+
+
+def _is_next(node: Any, target: str, text: str, url: str) -> bool:
+    """Whether a link leads on within a list: it says so, or differs from the page in a page number or a year only."""
+    if "next" in (node.attributes.get("rel") or "").split():
+        return True
+    if _FURTHER.fullmatch(text.strip()):
+        return True
+    return target != url and _NUMBERED.sub("", target) == _NUMBERED.sub("", url)
 
 
 def _base(tree: LexborHTMLParser, url: str) -> str:

@@ -189,6 +189,7 @@ def _add(line: Line, each: Filed, row: Row, unit_multiplier: int) -> None:
             sha256=each.document.sha256,
             page=cell.page,
             label=row.label,
+            box=cell.box,
             fiscal_year=each.document.classification.fiscal_year,
         )
         line.values.setdefault(period.end, []).append(Told(reported, _precision(cell.value) * factor))

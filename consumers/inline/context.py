@@ -31,6 +31,7 @@ from streams.policy import RateLimit
 from streams.record import JobRecord
 
 if TYPE_CHECKING:
+    from consumers.llm import Endpoint
     from consumers.net.browser import Browser
     from consumers.net.fetch import Fetcher
     from consumers.net.politeness import Politeness
@@ -212,6 +213,11 @@ class InlineContext:
         raise PermanentError("an inline run has no log to look after; use `millrace submit`", reason="no_log")
 
     @property
+    def llm(self) -> Endpoint | None:
+        """The operator's language model."""
+        return self._bench.resources.llm
+
+    @property
     def checkpointed(self) -> Any:
         """What the last `checkpoint` of this task kept."""
         kept = self._bench.checkpoints.get(self.task)
@@ -289,9 +295,9 @@ class InlineContext:
         """The job's dead letters."""
         return list(self._bench.failures)
 
-    async def job(self) -> JobRecord | None:
-        """The job's record as the log would have it now."""
-        return self._bench.record()
+    async def job(self, job_id: str = "") -> JobRecord | None:
+        """The job's record as the log would have it now; of other jobs there is none."""
+        return self._bench.record() if job_id in ("", self.job_id) else None
 
     async def publish_outcome(self, event: Mapping[str, str]) -> None:
         """Nobody outside listens to an inline run."""

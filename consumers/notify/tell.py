@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.notify.event import cloud_event, message_id, outcome_of
 from consumers.notify.mail import MAIL_LIMIT, Mail
+from consumers.notify.news import is_silent, news_in
 from consumers.notify.post import CHANNEL, GIVE_UP_AFTER, post
 from consumers.notify.webhook import send_webhook
 from consumers.notify.words import html_of, subject_of, text_of
@@ -48,7 +49,11 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
         event = cloud_event(outcome, namespace=ctx.settings.namespace, traceparent=ctx.traceparent)
         await ctx.publish_outcome(event)
     told = record.fields.get("notify") if record is not None else None
-    if not told:
+    if not told or record is None:
+        return Done()
+    kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
+    if is_silent(record, kept.payload if kept is not None else None):
+        ctx.log.info("nothing is new, so nobody is told")
         return Done()
     spec, gate = NotifySpec.model_validate_json(told), asyncio.Semaphore(AT_ONCE)
     details = await _details(outcome, ctx) if spec.email else []
@@ -68,9 +73,9 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
 async def _details(outcome: JobOutcome, ctx: StageContext) -> list[str]:
     """What is missing or went wrong, from the result, else from the dead letters."""
     kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
-    missing = kept.payload.get("missing") if kept is not None and isinstance(kept.payload, dict) else None
-    if missing:
-        return [_line(one) for one in missing]
+    payload = kept.payload if kept is not None and isinstance(kept.payload, dict) else {}
+    if lines := news_in(payload) + [_line(one) for one in payload.get("missing") or ()]:
+        return lines
     return [f"{one.stage}: {one.error or one.reason}" for one in await ctx.failures()]
 
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from consumers.filings.corrections import CellPlace
 from consumers.store.memory import MemoryStore
-from consumers.store.models import CompiledStatements, CompiledValue, Document, DocumentStatement
-from schemas.filings import ExtractedDocument, FilingsResult
+from consumers.store.models import CellCorrection, CompiledStatements, CompiledValue, Document, DocumentStatement
+from schemas.filings import Correction, ExtractedDocument, FilingsResult
 from streams.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from consumers.store.store import Store
 
-    CompileFn = Callable[[Sequence[ExtractedDocument]], Awaitable[FilingsResult]]
+    CompileFn = Callable[[Sequence[ExtractedDocument], Mapping[CellPlace, Correction]], Awaitable[FilingsResult]]
 
 MAX_ROUNDS: Final = 20
 
@@ -29,13 +30,13 @@ async def compile_company(store: Store, company_id: str, compile_fn: CompileFn, 
     """Compile a company's statements from all its committed documents, and keep them.
 
     One compile of a company runs at a time, over all processes. No transaction is open while `compile_fn` works; if
-    a document was committed, changed or withdrawn meanwhile it is called again with the new set. The result is
+    a document or a correction came, changed or went meanwhile it is called again with the new set. The result is
     written on the connection that holds the lock, so a compile that lost it cannot write.
 
     Args:
         store: Where the documents are.
         company_id: Of the company.
-        compile_fn: Makes the result of the documents, which come by address.
+        compile_fn: Makes the result of the documents, which come by address, and the corrections.
         tenant: Whose.
 
     Raises:
@@ -47,8 +48,9 @@ async def compile_company(store: Store, company_id: str, compile_fn: CompileFn, 
         for _ in range(MAX_ROUNDS):
             async with begin() as session:
                 digest = await _digest(session, company_id, tenant)
-                documents = await _documents(session, company_id, tenant)
-            result = await compile_fn(documents)
+                documents = await committed_documents(session, company_id, tenant)
+                corrections = await standing_corrections(session, company_id, tenant)
+            result = await compile_fn(documents, corrections)
             async with begin() as session:
                 if await _digest(session, company_id, tenant) == digest:
                     await _keep(session, company_id, tenant, digest, result)
@@ -66,10 +68,43 @@ async def _digest(session: AsyncSession, company_id: str, tenant: str) -> str:
         .where(Document.company_id == company_id, Document.tenant == tenant, Document.status == "extracted")
         .order_by(Document.id)
     )
-    return hashlib.sha256("\n".join(f"{id_} {sha256} {read}" for id_, sha256, read in rows).encode()).hexdigest()
+    said = await session.scalars(
+        select(CellCorrection.id)
+        .where(CellCorrection.company_id == company_id, CellCorrection.tenant == tenant)
+        .where(CellCorrection.withdrawn_at.is_(None))
+        .order_by(CellCorrection.id)
+    )
+    parts = [f"{id_} {sha256} {read}" for id_, sha256, read in rows] + [f"correction {id_}" for id_ in said]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-async def _documents(session: AsyncSession, company_id: str, tenant: str) -> list[ExtractedDocument]:
+async def standing_corrections(session: AsyncSession, company_id: str, tenant: str) -> dict[CellPlace, Correction]:
+    """A company's corrections that were not withdrawn, the oldest first."""
+    rows = await session.scalars(
+        select(CellCorrection)
+        .where(CellCorrection.company_id == company_id, CellCorrection.tenant == tenant)
+        .where(CellCorrection.withdrawn_at.is_(None))
+        .order_by(CellCorrection.made_at, CellCorrection.id)
+    )
+    return {place_of(row): correction_of(row) for row in rows}
+
+
+def place_of(row: CellCorrection) -> CellPlace:
+    """The cell that a kept correction is of."""
+    kind: Any = row.kind
+    frequency: Any = row.frequency
+    return CellPlace(kind, row.row_key, row.period_end, frequency, row.currency, row.company)
+
+
+def correction_of(row: CellCorrection) -> Correction:
+    """A kept correction as it is shown on its cell."""
+    return Correction(
+        id=row.id, value=row.value, printed=row.printed, reason=row.reason, by=row.made_by, at=row.made_at
+    )
+
+
+async def committed_documents(session: AsyncSession, company_id: str, tenant: str) -> list[ExtractedDocument]:
+    """What was read from a company's documents, by address: what compile compiles."""
     committed = (Document.company_id == company_id) & (Document.tenant == tenant) & (Document.status == "extracted")
     statements: dict[str, list[dict[str, Any]]] = {}
     rows = await session.execute(
@@ -119,6 +154,8 @@ def _values(company_id: str, tenant: str, result: FilingsResult) -> list[dict[st
     return [
         {
             "company_id": company_id,
+            "company": statement.company or "",
+            "frequency": statement.frequency,
             "kind": statement.kind,
             "currency": statement.currency or "",
             "row_key": row.key,
@@ -132,6 +169,7 @@ def _values(company_id: str, tenant: str, result: FilingsResult) -> list[dict[st
             "sha256": cell.sha256,
             "page": cell.page,
             "restated": cell.restated,
+            "is_corrected": cell.correction is not None,
         }
         for statement in result.statements
         for ordinal, row in enumerate(statement.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.cleaning import dump_json
@@ -14,7 +14,7 @@ from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 
 if TYPE_CHECKING:
     from consumers.store.database import Database
-    from schemas.filings import DownloadedDocument, ExtractedDocument
+    from schemas.filings import ClassifiedDocument, DownloadedDocument, ExtractedDocument
 
 
 def document_id_of(company_id: str, url: str) -> str:
@@ -22,11 +22,84 @@ def document_id_of(company_id: str, url: str) -> str:
     return hashlib.sha256(f"{company_id}\n{url}".encode()).hexdigest()[:24]
 
 
+def found_of(document: ClassifiedDocument | DownloadedDocument) -> dict[str, Any]:
+    """How a document was found, as JSON."""
+    found: dict[str, Any] = {
+        "link_text": document.link_text,
+        "source_url": document.source_url,
+        "provisional": document.provisional.model_dump(mode="json"),
+    }
+    final_url = getattr(document, "final_url", None)
+    return {**found, "final_url": final_url} if final_url else found
+
+
 class Documents:
     """Documents of companies. Every method raises `TransientError` when the database is down."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def put_found(
+        self, company_id: str, document: ClassifiedDocument, *, tenant: str, job_id: str
+    ) -> tuple[str, bool]:
+        """Note that a page links a document; of one that is known only how it was found.
+
+        Returns:
+            Its id, and whether this job made its record, now or in an earlier delivery.
+        """
+        document_id = document_id_of(company_id, document.url)
+        new = insert(Document).values(
+            id=document_id, tenant=tenant, flow="filings", company_id=company_id, url=document.url, status="found",
+            provisional=document.provisional.document_type, fiscal_year=document.provisional.fiscal_year,
+            found=found_of(document), published_on=document.published_on, found_by=job_id,
+        )  # fmt: skip
+        known = update(Document).where(Document.id == document_id, Document.tenant == tenant)
+        async with self._database.begin() as session:
+            made = await session.scalar(new.on_conflict_do_nothing(index_elements=[Document.id]).returning(Document.id))
+            if made is not None:
+                return document_id, True
+            known = known.values(found=found_of(document), published_on=document.published_on)
+            return document_id, await session.scalar(known.returning(Document.found_by)) == job_id
+
+    async def twin(
+        self, company_id: str, document_id: str, sha256: str, *, tenant: str, job_id: str
+    ) -> Document | None:
+        """Another document of the company with the same bytes, that is read in the place of this one.
+
+        One that was read; or, of two that a job has found and downloads at the same time, the one with the lower id,
+        so that one of them is read.
+        """
+        query = (
+            select(Document)
+            .where(
+                Document.company_id == company_id,
+                Document.tenant == tenant,
+                Document.sha256 == sha256,
+                Document.id != document_id,
+                Document.duplicate_of.is_(None),
+                or_(
+                    Document.status == "extracted",
+                    (Document.id < document_id) & (Document.status == "downloaded") & (Document.found_by == job_id),
+                ),
+            )
+            .order_by(Document.status.desc(), Document.id)
+            .limit(1)
+        )
+        async with self._database.begin() as session:
+            found = await session.scalars(query)
+            return found.one_or_none()
+
+    async def put_duplicate(self, document_id: str, of: str | None, *, tenant: str) -> None:
+        """Note that a document has the bytes of another, or that it has not any more.
+
+        One that has is not among those that compile reads.
+        """
+        statement = update(Document).where(Document.id == document_id, Document.tenant == tenant)
+        values: dict[str, Any] = {"duplicate_of": of}
+        if of is not None:
+            values |= {"status": "downloaded", "extracted": None, "extracted_digest": None}
+        async with self._database.begin() as session:
+            await session.execute(statement.values(values))
 
     async def put_downloaded(self, company_id: str, document: DownloadedDocument, *, tenant: str) -> str:
         """Note that the bytes are in the artifact store.
@@ -52,8 +125,10 @@ class Documents:
             last_modified=document.last_modified,
             provisional=document.provisional.document_type,
             fiscal_year=document.provisional.fiscal_year,
+            found=found_of(document),
+            published_on=document.published_on,
         )
-        always = ("content_type", "size_bytes", "etag", "last_modified", "provisional")
+        always = ("content_type", "size_bytes", "etag", "last_modified", "provisional", "found", "published_on")
         # Two statements, so that "the same bytes" is decided on the row that is there.
         statement = new.on_conflict_do_update(
             index_elements=[Document.id],
@@ -169,8 +244,9 @@ class Documents:
             return list(await session.scalars(query))
 
     async def page(
-        self, *, tenant: str, company_id: str | None = None, cursor: str | None = None, limit: int = 50
-    ) -> Page[Document]:
+        self, *, tenant: str, company_id: str | None = None, flow: str | None = None, status: str | None = None,
+        cursor: str | None = None, limit: int = 50,
+    ) -> Page[Document]:  # fmt: skip
         """Documents of a tenant, or of one of its companies, by id.
 
         Raises:
@@ -179,6 +255,10 @@ class Documents:
         query = select(Document).where(Document.tenant == tenant).order_by(Document.id)
         if company_id is not None:
             query = query.where(Document.company_id == company_id)
+        if flow is not None:
+            query = query.where(Document.flow == flow)
+        if status is not None:
+            query = query.where(Document.status == status)
         if cursor is not None:
             query = query.where(Document.id > read_cursor(cursor, str)[0])
         async with self._database.begin() as session:

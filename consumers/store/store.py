@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Self
 from consumers.store.audit import Audit
 from consumers.store.cleanup import Cleanup
 from consumers.store.companies import Companies
+from consumers.store.corrections import Corrections
+from consumers.store.crawled import CrawledPages
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
+from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.suppressions import Suppressions
@@ -38,6 +41,9 @@ class Store:
         cleanup: Removes what is old.
         companies: With their compiled statements.
         documents: With what was read from them.
+        corrections: What people said about compiled cells.
+        crawled: Pages as they were read last.
+        llm: What language models answered, and what it cost.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,6 +61,9 @@ class Store:
         self.cleanup = Cleanup(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
+        self.corrections = Corrections(database)
+        self.crawled = CrawledPages(database)
+        self.llm = LlmAnswers(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -115,6 +115,8 @@ class WorkerContext:
         """How many contributions this delivery has collected so far."""
         return self._collected
 
+    llm = property(lambda self: self.bench.resources.llm)
+
     @property
     def checkpointed(self) -> Any:
         """What the last `checkpoint` of this task kept."""
@@ -219,9 +221,9 @@ class WorkerContext:
                     found.append(Failure(task, row["stage"], row["reason"], row["error"], row["data"].encode()))
         return found
 
-    async def job(self) -> JobRecord | None:
-        """The job's live record."""
-        return await self.bench.log.job(self.job_id)
+    async def job(self, job_id: str = "") -> JobRecord | None:
+        """The live record of the job, or of another one."""
+        return await self.bench.log.job(job_id or self.job_id)
 
     async def publish_outcome(self, event: Mapping[str, str]) -> None:
         """Put an event on the outcomes stream."""

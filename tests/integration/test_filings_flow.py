@@ -24,7 +24,7 @@ from api.demo.site import DemoSite
 from api.demo.web_pages import BROKEN_LINK, DISALLOWED, annual_report_path
 from consumers.download import filings as download
 from consumers.store import upgrade
-from schemas.filings import FilingsResult
+from schemas.filings import FilingsResult, News
 from tests.support.flow_place import TENANT, Place, place
 from tests.support.hostile_site import HostileSite
 from tests.support.report_pdf import BALANCE, CASH, COLUMNS, COVER, INCOME, typeset
@@ -143,8 +143,12 @@ async def test_what_has_not_changed_is_not_downloaded_again(open_place: Open, fo
     assert second.status == "succeeded"
     assert {status for path, status in site.answered if path.endswith(".pdf")} == {304}
     results = [await here.result(record.job_id) for record in (first, second)]
-    assert results[0] == results[1]
-    assert len(await here.store.artifacts.of(second.job_id, tenant=TENANT)) == len(REPORT_YEARS) + 2
+    counts = {"created_count": 0, "news": None}
+    assert results[0].created_count > 0
+    before, after = (one.model_copy(update=counts) for one in results)
+    assert before == after
+    assert (results[1].created_count, results[1].news) == (0, News())
+    assert len(await here.store.artifacts.of(second.job_id, tenant=TENANT)) == len(REPORT_YEARS) + 3
 
 
 async def test_years_and_document_types_choose_what_is_downloaded(open_place: Open, folder: Path) -> None:

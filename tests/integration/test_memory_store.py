@@ -52,7 +52,7 @@ def extracted(body: str, value: int, url: str = URL) -> ExtractedDocument:
     )
 
 
-async def merge(documents: Sequence[ExtractedDocument]) -> FilingsResult:
+async def merge(documents: Sequence[ExtractedDocument], _: object = None) -> FilingsResult:
     told = tuple(
         Missing(what=one.url, reason=str(one.statements[0].rows[0].cells[0].value))
         for one in documents

@@ -77,7 +77,7 @@ async def commit(store: Store, company_id: str, tenant: str, year: int) -> None:
     assert await store.documents.put_extracted(company_id, extracted(year), tenant=tenant)
 
 
-async def merge(documents: Sequence[ExtractedDocument]) -> FilingsResult:
+async def merge(documents: Sequence[ExtractedDocument], _: object = None) -> FilingsResult:
     """One line, one column a document."""
     ends = tuple(statement.periods[0].end for document in documents for statement in document.statements)
     cells = tuple(
@@ -202,7 +202,7 @@ async def test_two_compiles_with_a_document_committed_in_between_end_with_all(
     running = 0
     seen: list[int] = []
 
-    async def slow(documents: Sequence[ExtractedDocument]) -> FilingsResult:
+    async def slow(documents: Sequence[ExtractedDocument], _: object = None) -> FilingsResult:
         nonlocal running
         running += 1
         assert running == 1, "two compiles of a company at once"
@@ -239,7 +239,7 @@ async def test_no_transaction_is_open_while_compiling(store: Store, tenant: str,
     await commit(store, company_id, tenant, 2024)
     states: list[str] = []
 
-    async def look(documents: Sequence[ExtractedDocument]) -> FilingsResult:
+    async def look(documents: Sequence[ExtractedDocument], _: object = None) -> FilingsResult:
         async with store.database.begin() as session:
             connection = await session.connection()
             found = await connection.exec_driver_sql(
@@ -258,10 +258,10 @@ async def test_a_failing_or_cancelled_compile_lets_the_lock_go(store: Store, ten
     await commit(store, company_id, tenant, 2024)
     begun = asyncio.Event()
 
-    async def fail(_: Sequence[ExtractedDocument]) -> FilingsResult:
+    async def fail(*_: object) -> FilingsResult:
         raise OSError("not the database's fault")
 
-    async def hang(_: Sequence[ExtractedDocument]) -> FilingsResult:
+    async def hang(*_: object) -> FilingsResult:
         begun.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -280,7 +280,7 @@ async def test_a_failing_or_cancelled_compile_lets_the_lock_go(store: Store, ten
 async def test_documents_that_never_rest_end_the_compile(store: Store, tenant: str, company_id: str) -> None:
     years = iter(range(1950, 2050))
 
-    async def disturbed(documents: Sequence[ExtractedDocument]) -> FilingsResult:
+    async def disturbed(documents: Sequence[ExtractedDocument], _: object = None) -> FilingsResult:
         await commit(store, company_id, tenant, next(years))
         return await merge(documents)
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry worker api workers streams stages pause resume purge "
-    "dlq replay limits schedule suppressions audit-log keys doctor health migrate backup restore bench"
-    "demo up submit run jobs job result logs trace cancel retry "
-    "worker api workers streams stages pause resume purge dlq limits audit-log keys doctor migrate bench"
+    "demo up submit run jobs job result logs trace cancel retry companies worker api workers streams stages pause "
+    "resume purge dlq replay limits schedule suppressions audit-log keys doctor health migrate backup restore "
+    "eval bench"
 )
 
 

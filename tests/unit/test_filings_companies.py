@@ -6,9 +6,9 @@ import itertools
 from datetime import date
 from decimal import Decimal
 
-from consumers.compile.filings import compile_documents
 from consumers.filings.companies import SHARED_FIGURES, by_company
-from schemas.filings import Cell, Classification, Company, ExtractedDocument, FilingsSpec, Period, Row, Statement
+from consumers.filings.whole import compile_documents
+from schemas.filings import Cell, Classification, Company, ExtractedDocument, Period, Row, Statement
 
 ANNUAL = Classification(document_type="annual_report", confidence=0.9)
 
@@ -72,9 +72,21 @@ def test_what_has_no_statements_goes_with_the_company_it_names() -> None:
 
 def test_each_company_is_compiled_for_itself() -> None:
     documents = [report("Arden", 2021, 1), report("Bolt", 2021, 2)]
-    result = compile_documents(documents, FilingsSpec(url="http://site/"), [])
-    assert len(result.statements) == 2
+    result = compile_documents(documents, None, None, [], {})
+    assert [statement.company for statement in result.statements] == ["Arden", "Bolt"]
+    assert {document.company for document in result.documents} == {"Arden", "Bolt"}
     assert not result.restatements
-    told = compile_documents(documents, FilingsSpec(url="http://site/", company=Company(name="Arden")), [])
-    assert (len(told.statements), told.company.name) == (1, "Arden")
+
+
+def test_the_company_that_the_caller_names_comes_first_and_the_others_stay_apart() -> None:
+    documents = [report("Arden", 2021, 1), report("Bolt", 2021, 2)]
+    told = compile_documents(documents, Company(name="Bolt plc"), None, [], {})
+    assert [statement.company for statement in told.statements] == ["Bolt plc", "Arden"]
+    assert (told.company.name, told.restatements) == ("Bolt plc", ())
+
+
+def test_a_name_that_no_report_bears_takes_all_reports() -> None:
+    documents = [report("Arden", 2021, 1), report("Bolt", 2021, 2)]
+    told = compile_documents(documents, Company(name="Corvid"), None, [], {})
+    assert (len(told.statements), told.statements[0].company, told.company.name) == (1, None, "Corvid")
     assert len(told.restatements) == 2 * SHARED_FIGURES

@@ -2,17 +2,28 @@
 
 from consumers.store.models.audit import AuditEntry
 from consumers.store.models.base import Base
-from consumers.store.models.filings import Company, CompiledStatements, CompiledValue, Document, DocumentStatement
+from consumers.store.models.filings import (
+    CellCorrection,
+    Company,
+    CompiledStatements,
+    CompiledValue,
+    CrawledPage,
+    Document,
+    DocumentStatement,
+)
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
+from consumers.store.models.llm import LlmAnswer, LlmCall
 from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result, Suppression
 
 __all__ = [
     "AuditEntry",
     "Base",
+    "CellCorrection",
     "Company",
     "CompiledStatements",
     "CompiledValue",
     "Contribution",
+    "CrawledPage",
     "Delivery",
     "Document",
     "DocumentStatement",
@@ -21,6 +32,8 @@ __all__ = [
     "JobArtifact",
     "JobLog",
     "JobLogTotal",
+    "LlmAnswer",
+    "LlmCall",
     "Result",
     "Suppression",
     "TaskEvent",
