@@ -23,6 +23,10 @@ PAGE: Final = 50
 TOGETHER: Final = 25
 """Letters in one script call: about 1 ms of the server's time."""
 
+GATHERED_MS: Final = 500
+"""What is redriven without a pace waits so long: it is sent in several calls, and a job's letters are to be one
+revision of it."""
+
 Place = tuple[int, int, int]
 """Of a letter among all: milliseconds, sequence, partition."""
 
@@ -166,7 +170,7 @@ class DeadLetters:
         Set the filter's `until_ms` (see `newest_ms`): what dies again meanwhile would be met again.
 
         Args:
-            per_s: Letters a second; None: all at once.
+            per_s: Letters a second; None: all at once, within a second.
             from_s: When the first of them runs, if there is a pace: the `spread_s` of the call before.
             after: Where an earlier call stopped.
             most: Letters in this call.
@@ -179,9 +183,9 @@ class DeadLetters:
         async def redrive(letters: Sequence[DeadLetter]) -> list[Code]:
             nonlocal spread_s
             delays_ms: dict[str, int] = {}
-            for letter in letters if per_s is not None else ():
-                delays_ms[letter.dead_id] = int(spread_s * 1_000)
-                spread_s += 1 / (per_s or 1)
+            for letter in letters:
+                delays_ms[letter.dead_id] = GATHERED_MS + int(spread_s * 1_000)
+                spread_s += 1 / per_s if per_s is not None else 0.0
             return await self._log.redrive_letters(letters, delays_ms=delays_ms)
 
         worked = await self._work(chosen, redrive, after, most, within_s, told)

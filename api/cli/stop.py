@@ -173,11 +173,11 @@ def drain(
     """Let a worker finish what it has, then end; what does not finish in its grace runs elsewhere."""
     from api.audit import cli_actor, record
     from api.cli.lookup import here
-    from api.control import drain_worker
+    from streams.drain import drain_worker
 
     async def act() -> bool:
         async with here() as services:
-            is_there = await drain_worker(services, name, by=cli_actor(), replace=replace)
+            is_there = await drain_worker(services.client, services.keys, name, by=cli_actor(), replace=replace)
             if is_there:
                 await record(services, cli_actor(), "worker.drain", name, {"replace": replace})
             return is_there

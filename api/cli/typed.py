@@ -10,7 +10,7 @@ import orjson
 
 from api.cli.root import Usage
 
-_AGO: Final = re.compile(r"(\d+)([smhd])")
+_AGO: Final = re.compile(r"(\d{1,9})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -23,12 +23,12 @@ def instant_ms(option: str, text: str | None) -> int:
     if not text:
         return 0
     if ago := _AGO.fullmatch(text.strip()):
-        return int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1_000)
+        return max(1, int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1_000))
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
         raise Usage(f"{option}: {text!r} is no time: 2h, 30m, 7d ago, or 2030-01-31T08:00:00Z") from None
-    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1_000)
+    return max(1, int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
 def json_or_file(option: str, text: str) -> Any:

@@ -9,13 +9,14 @@ from starlette.responses import Response
 from api import audit
 from api.auth import Caller, Operator, Reader, of_the_house, tenant_asked
 from api.bodies import body_schema, fit, read_json
-from api.control import drain_worker, pause_view, pools_of, purged_view
+from api.control import pause_view, pools_of, purged_view
 from api.json_response import Json, items
 from api.keys import DEFAULT_TENANT
 from api.problems import Problem
 from api.services import services_of
 from schemas.jobs import Asked
 from schemas.names import StageName
+from streams.drain import drain_worker
 from streams.pauses import PauseKind, Pauses
 from streams.purge import Purge, PurgeFilter
 
@@ -141,7 +142,7 @@ async def drain(request: Request, caller: Operator, name: str) -> Response:
     services = services_of(request)
     of_the_house(caller, "workers are what")
     asked = fit(DrainRequest, await read_json(request, default={}), "the drain")
-    if not await drain_worker(services, name, by=caller.actor, replace=asked.replace):
+    if not await drain_worker(services.client, services.keys, name, by=caller.actor, replace=asked.replace):
         raise Problem("not-found", f"there is no worker {name[:100]!r}; GET /api/v1/workers lists those that there are")
     await audit.record(services, caller.actor, "worker.drain", name, {"replace": asked.replace}, tenant=caller.tenant)
     return Json({"worker": name, "draining": True, "replace": asked.replace}, 202)

@@ -313,4 +313,4 @@ def _place(ms: Any, seq: Any, partition: Any) -> Place:
 
 
 def _ms(instant: datetime | None) -> int:
-    return int(instant.timestamp() * 1_000) if instant is not None else 0
+    return max(1, int(instant.timestamp() * 1_000)) if instant is not None else 0

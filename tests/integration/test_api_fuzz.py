@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from api.routes.dlq import RetryRequest
 from schemas.jobs import JobRequest
 from tests.support.api_place import ApiPlace
 
@@ -27,7 +28,12 @@ async def test_anything_may_be_sent(place: ApiPlace, seed: int) -> None:
         body = {name: made.choice(ODD) for name in JobRequest.model_fields if made.random() < 0.3}
         body |= {"flow": made.choice(["noop", "probe", "x"]), "spec": made.choice([{}, {"url": made.choice(ODD)}])}
         event = {name: made.choice(EVENT_VALUES) for name in EVENT_FIELDS if made.random() < 0.8}
+        asked = {name: made.choice(ODD) for name in RetryRequest.model_fields if made.random() < 0.3}
+        stopped = {name: made.choice(ODD) for name in ("stage", "flow", "host", "tenant", "reason", "force", "dry_run")}
+        some = {name: value for name, value in stopped.items() if made.random() < 0.3}
         for path, sent, headers in (
+            (made.choice(("dlq/retry", "dlq/drop", "dlq/0-1-1/edit")), asked, {"Content-Type": "application/json"}),
+            (made.choice(("pauses", "purge", "workers/x/drain")), some, {"Content-Type": "application/json"}),
             ("jobs", body, {"Content-Type": "application/json"}),
             ("jobs?dry_run=true", body, {"Content-Type": "application/json"}),
             ("events", event, {"Content-Type": "application/cloudevents+json"}),
@@ -36,7 +42,7 @@ async def test_anything_may_be_sent(place: ApiPlace, seed: int) -> None:
         ):
             data = orjson.dumps(sent, default=str) if _fits(sent) else b"{"
             answer = await place.call("POST", path, data=data, headers=headers)
-            assert answer.status in {200, 202, 207, 400, 404, 409, 422}, (path, sent, answer.body)
+            assert answer.status in {200, 201, 202, 207, 400, 404, 409, 422}, (path, sent, answer.body)
             for item in answer.body.get("items", ()) if answer.status == 207 else ():
                 assert item["status"] in {202, 400, 404, 409, 422}, (sent, item)
 

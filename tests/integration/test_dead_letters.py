@@ -61,6 +61,7 @@ async def test_letters_are_found_by_what_they_are(place: ApiPlace) -> None:
             ("", 4), ("?stage=extract", 3), ("?stage=crawl", 1), ("?flow=probe", 4), ("?flow=noop", 0),
             ("?reason=http_403", 3), (f"?job={jobs[0]}", 1), ("?tenant=default", 3), ("?quarantined=true", 0),
             ("?quarantined=false", 4), ("?since=2020-01-01T00:00:00Z", 4), ("?until=2020-01-01T00:00:00Z", 0),
+            ("?since=0001-01-01T00:00:00Z", 4), ("?until=0001-01-01T00:00:00Z", 0),
             ("?host=a.example", 0), ("?since=2090-01-01T00:00:00Z", 0),
         ):  # fmt: skip
             assert len(await letters(place, query)) == count, query

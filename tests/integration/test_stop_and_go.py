@@ -7,7 +7,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from api.control import drain_worker
 from consumers.context import StageContext
 from consumers.encode import check_in
 from consumers.flow import Flow
@@ -15,6 +14,7 @@ from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from schemas.jobs import Asked
 from schemas.stages import CompileRequest, Payload
+from streams.drain import drain_worker
 from streams.keys import job_id_for
 from streams.log import NewJob
 from streams.pauses import PauseKind, Pauses
@@ -251,7 +251,7 @@ async def test_a_worker_is_asked_to_drain(place: ApiPlace) -> None:
             await worker.control.drain_asked.wait()
         assert worker.control.is_replaced
     assert await place.services.client.exists(place.services.keys.drain(worker.name)) == 0
-    assert not await drain_worker(place.services, worker.name, by="me", replace=False)
+    assert not await drain_worker(place.services.client, place.services.keys, worker.name, by="me", replace=False)
 
 
 async def test_operators_of_other_tenants_stop_their_own_only(place: ApiPlace) -> None:
@@ -291,6 +291,16 @@ async def test_the_audit_log_works_without_a_database(valkey_url: str, namespace
         assert targets == [f"host:h{at}.example" for at in (4, 3, 2, 1, 0)]
         assert len((await place.call("GET", "audit_log?action=pause")).body["items"]) == 5
         assert (await place.call("GET", "audit_log?action=job")).body["items"] == []
+
+
+async def test_what_is_done_while_the_database_is_away_is_on_record(
+    valkey_url: str, namespace: str, tmp_path: Path
+) -> None:
+    async with api_place(valkey_url, "postgresql://127.0.0.1:1/none", namespace, tmp_path) as place:
+        assert (await place.call("POST", "pauses", {"flow": "noop"})).status == 201
+        ((_, fields),) = await place.services.client.xrange(place.services.keys.audit)
+        assert (fields[b"action"], fields[b"target"]) == (b"pause.add", b"flow:noop")
+        assert (await place.call("GET", "audit_log")).status == 503
 
 
 async def test_the_audit_log_has_both_homes_in_one_order(place: ApiPlace) -> None:
