@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redis.exceptions import RedisError
+
 from consumers.outcome import Snooze
 from consumers.worker.hand import HeldPermit, InHand
 from streams.connect import AWAY, is_cluster
@@ -84,22 +86,21 @@ class Limiter:
     async def take(self, one: InHand, payload: object) -> Snooze | None:
         """Take every limit of an entry's policy; a snooze when one of them says wait.
 
-        Waits for a server that is away: that is no failed attempt either.
+        Waits for a server that is away or full: that is no failed attempt either. Whatever it ends in, `release` gives
+        back what it took.
         """
         task = f"{one.entry.job}/{one.entry.task}"
         while True:
             try:
                 async with self._gate:
                     snooze = await self._take(one, task, payload)
-            except AWAY as error:
-                logger.warning("the log is away, a task waits for its limits: %s", error)
+            except (*AWAY, RedisError) as error:
+                logger.warning("the log is away or full, a task waits for its limits: %s", error)
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
             if snooze is not None and snooze.delay_s <= IN_HAND_S:
                 await asyncio.sleep(snooze.delay_s)
                 continue
-            if snooze is not None:
-                await self.release(one)
             return snooze
 
     async def reserve(self, limit: RateLimit, task: str) -> float:
@@ -118,8 +119,8 @@ class Limiter:
             try:
                 woken = await self._limits.release(permit.key, permit.task, permit.limit)
                 await self._wake(permit.key, permit.limit, woken)
-            except AWAY as error:
-                logger.warning("permit %s is not given back, it runs out: %s", permit.key, error)
+            except (*AWAY, RedisError) as error:
+                logger.warning("permit %s is not given back, or nobody is told, it runs out: %s", permit.key, error)
 
     def keep(self, now_s: float) -> None:
         """Renew the permits that are held; stop who may have lost one. Does not wait for the answers."""
@@ -180,8 +181,8 @@ class Limiter:
                 if now_s - queue.looked_s >= self._ttl_ms / 1_000:
                     queue.looked_s = now_s
                     await self._look_after(key, queue)
-        except AWAY as error:
-            logger.warning("the log is away, permits are not renewed: %s", error)
+        except (*AWAY, RedisError) as error:
+            logger.warning("the log is away or full, permits are not renewed: %s", error)
 
     async def _renew(self, one: InHand) -> None:
         sent_s = self._clock()
