@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 IN_HAND_S: Final = 0.25
 """A slot that is so near is waited for in hand: who came a little late would else be snoozed a second time."""
 
+LONG_MS: Final = 2_000
+"""Before a task waits longer for its slot, an earlier one is looked for whose task was cancelled."""
+
 LOOKS_AGAIN_S: Final = 30.0
 """When a waiter that nobody woke looks for a permit itself."""
 
@@ -166,7 +169,19 @@ class Limiter:
 
     async def _reserve(self, key: str, limit: Limit, task: str) -> float:
         assert isinstance(limit, RateLimit)  # noqa: S101 - an override keeps the kind
-        return await self._limits.reserve(key, task, Rate(limit.count / limit.per_s)) / 1_000
+        rate = Rate(limit.count / limit.per_s)
+        wait_ms = await self._limits.reserve(key, task, rate)
+        if wait_ms > LONG_MS and await self._limits.take_over(key, task, self._gone):
+            wait_ms = await self._limits.reserve(key, task, rate)
+        return wait_ms / 1_000
+
+    async def _gone(self, tasks: list[str]) -> set[str]:
+        """Of these tasks, those that are not open any more."""
+        pipe = self._client.pipeline(transaction=False)
+        for task in tasks:
+            job_id, number = task.split("/")[:2]
+            pipe.hexists(self._keys.of_job(job_id).job(job_id), f"task.{number}")
+        return {task for task, is_open in zip(tasks, await pipe.execute(), strict=True) if not is_open}
 
     async def _keep(self, now_s: float) -> None:
         try:

@@ -86,6 +86,39 @@ async def test_the_permits_of_cancelled_waiters_go_to_the_next(valkey_url: str, 
         assert (await place.ended(last, timeout_s=5)).status == "succeeded"
 
 
+async def test_the_slots_of_cancelled_waiters_go_to_who_comes(valkey_url: str, namespace: str) -> None:
+    room = Room()
+    async with here(valkey_url, namespace, limited(room, RateLimit("mail", 1, 20.0))) as place:
+        await place.start()
+        jobs = [await place.submit() for _ in range(6)]
+        await place.until(lambda: len(room.began_s) == 1, "the first")
+
+        async def waits(job: str) -> list[int]:
+            record = await place.log.job(job)
+            return [task.due_ms - record.created_ms for task in record.tasks.values() if task.due_ms] if record else []
+
+        async def one_has_ended() -> bool:
+            return any([await _has_ended(place, job) for job in jobs])
+
+        await place.until(one_has_ended, "its end")
+        waiters = [job for job in jobs if not await _has_ended(place, job)]
+        for job in waiters:
+            await place.until(partial(waits, job), "it to wait")
+            await place.log.cancel(job)
+        due = []
+        for _ in range(2):
+            job = await place.submit()
+            await place.until(partial(waits, job), "it to wait")
+            due += await waits(job)
+        assert 15_000 < due[0] < 21_000, "the first slot that was given up, not the one behind all of them"
+        assert 35_000 < due[1] < 41_000
+
+
+async def _has_ended(place: Here, job: str) -> bool:
+    record = await place.log.job(job)
+    return record is not None and "finished_at" in record.fields
+
+
 async def test_a_task_that_is_cancelled_while_it_waits_in_hand_keeps_no_permit(
     valkey_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
