@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,9 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError
 
 from streams.scripts import Script
+
+LOOKED_AT: Final = 200
+"""Slots of a rate among which one is looked for whose task is gone."""
 
 FORGET_MS: Final = 60_000
 """How long after its slot a task may come for it; then the slot is lost and it queues again."""
@@ -126,6 +130,30 @@ class Limits:
         """
         keys = self._keys(key, "rate", "slots")
         return int(await self._run("reserve", keys, [task, limit.interval_ms, limit.burst, FORGET_MS]))
+
+    async def take_over(self, key: str, task: str, gone: Callable[[list[str]], Awaitable[set[str]]]) -> bool:
+        """Exchange a task's slot for an earlier one whose task is gone; ask `reserve` again then.
+
+        What begins is held to the rate whatever slots say, so this never admits more.
+
+        Args:
+            gone: Of these tasks, those that will not come for their slots.
+
+        Raises:
+            ValueError: The key cannot be one.
+        """
+        (slots,) = self._keys(key, "slots")
+        own = await self._client.zscore(slots, task)
+        if own is None:
+            return False
+        rows = await self._client.zrange(slots, 0, LOOKED_AT - 1, withscores=True)
+        earlier = {name.decode(): slot for name, slot in rows if slot < own}
+        lost = await gone(list(earlier)) if earlier else set()
+        for name in sorted(lost, key=lambda one: earlier[one]):
+            if await self._client.zrem(slots, name):  # nobody else took it meanwhile
+                await self._client.zadd(slots, {task: earlier[name]}, xx=True)
+                return True
+        return False
 
     async def acquire(self, key: str, task: str, limit: ConcurrencyLimit) -> Permit:
         """Take one of a number of permits, or a place in the queue for one.

@@ -285,10 +285,10 @@ class Executor(Service):
         if not one.policy.limits:
             return await attempt(stage, payload, context, self._middleware)
         limiter = self._bench.limiter
-        snooze = await limiter.take(one, payload)
-        if snooze is not None:
-            return snooze
         try:
+            snooze = await limiter.take(one, payload)
+            if snooze is not None:
+                return snooze
             step = await self._bench.log.client.hget(one.entry.keys.job(one.entry.job), "progress.step")
             if step is not None and step.startswith(WAITING_FOR.encode()):
                 await self._bench.moves.heartbeat(one.entry.keys, [Beat(one.entry, None, f"at {stage.name}")])

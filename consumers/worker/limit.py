@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redis.exceptions import RedisError
+
 from consumers.outcome import Snooze
 from consumers.worker.hand import HeldPermit, InHand
 from streams.connect import AWAY, is_cluster
@@ -25,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 IN_HAND_S: Final = 0.25
 """A slot that is so near is waited for in hand: who came a little late would else be snoozed a second time."""
+
+LONG_MS: Final = 2_000
+"""Before a task waits longer for its slot, an earlier one is looked for whose task was cancelled."""
 
 LOOKS_AGAIN_S: Final = 30.0
 """When a waiter that nobody woke looks for a permit itself."""
@@ -84,22 +89,21 @@ class Limiter:
     async def take(self, one: InHand, payload: object) -> Snooze | None:
         """Take every limit of an entry's policy; a snooze when one of them says wait.
 
-        Waits for a server that is away: that is no failed attempt either.
+        Waits for a server that is away or full: that is no failed attempt either. Whatever it ends in, `release` gives
+        back what it took.
         """
         task = f"{one.entry.job}/{one.entry.task}"
         while True:
             try:
                 async with self._gate:
                     snooze = await self._take(one, task, payload)
-            except AWAY as error:
-                logger.warning("the log is away, a task waits for its limits: %s", error)
+            except (*AWAY, RedisError) as error:
+                logger.warning("the log is away or full, a task waits for its limits: %s", error)
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
             if snooze is not None and snooze.delay_s <= IN_HAND_S:
                 await asyncio.sleep(snooze.delay_s)
                 continue
-            if snooze is not None:
-                await self.release(one)
             return snooze
 
     async def reserve(self, limit: RateLimit, task: str) -> float:
@@ -118,8 +122,8 @@ class Limiter:
             try:
                 woken = await self._limits.release(permit.key, permit.task, permit.limit)
                 await self._wake(permit.key, permit.limit, woken)
-            except AWAY as error:
-                logger.warning("permit %s is not given back, it runs out: %s", permit.key, error)
+            except (*AWAY, RedisError) as error:
+                logger.warning("permit %s is not given back, or nobody is told, it runs out: %s", permit.key, error)
 
     def keep(self, now_s: float) -> None:
         """Renew the permits that are held; stop who may have lost one. Does not wait for the answers."""
@@ -165,7 +169,19 @@ class Limiter:
 
     async def _reserve(self, key: str, limit: Limit, task: str) -> float:
         assert isinstance(limit, RateLimit)  # noqa: S101 - an override keeps the kind
-        return await self._limits.reserve(key, task, Rate(limit.count / limit.per_s)) / 1_000
+        rate = Rate(limit.count / limit.per_s)
+        wait_ms = await self._limits.reserve(key, task, rate)
+        if wait_ms > LONG_MS and await self._limits.take_over(key, task, self._gone):
+            wait_ms = await self._limits.reserve(key, task, rate)
+        return wait_ms / 1_000
+
+    async def _gone(self, tasks: list[str]) -> set[str]:
+        """Of these tasks, those that are not open any more."""
+        pipe = self._client.pipeline(transaction=False)
+        for task in tasks:
+            job_id, number = task.split("/")[:2]
+            pipe.hexists(self._keys.of_job(job_id).job(job_id), f"task.{number}")
+        return {task for task, is_open in zip(tasks, await pipe.execute(), strict=True) if not is_open}
 
     async def _keep(self, now_s: float) -> None:
         try:
@@ -180,8 +196,8 @@ class Limiter:
                 if now_s - queue.looked_s >= self._ttl_ms / 1_000:
                     queue.looked_s = now_s
                     await self._look_after(key, queue)
-        except AWAY as error:
-            logger.warning("the log is away, permits are not renewed: %s", error)
+        except (*AWAY, RedisError) as error:
+            logger.warning("the log is away or full, permits are not renewed: %s", error)
 
     async def _renew(self, one: InHand) -> None:
         sent_s = self._clock()

@@ -16,6 +16,7 @@ from streams import groups
 from streams.connect import connect
 from streams.groups import Entries, GroupReader
 from streams.keys import job_id_for
+from streams.pressure import Pressure
 from streams.reader import GROUP
 from streams.states import ENDED
 from tests.support.chaos_local import Here, Note, NoteSpec, flow_of, here
@@ -90,6 +91,21 @@ async def test_an_event_becomes_a_job_that_runs(valkey_url: str, namespace: str)
         for job_id in await jobs(place):
             assert (await place.ended(job_id)).status == "succeeded"
         assert await letters(place) == []
+
+
+async def test_under_pressure_events_stay_where_they_are(valkey_url: str, namespace: str) -> None:
+    async with here(valkey_url, namespace, noop) as place:
+        pressure = Pressure(place.log.client, place.log.keys)
+        await pressure.begin("nearly full")
+        await submitted(place)
+        await place.start(follows=(Ingest,))
+        direct = await place.submit("noop")
+        assert (await place.ended(direct)).status == "succeeded", "what is under way goes on"
+        assert await jobs(place) == [direct]
+        assert await place.log.client.xlen(place.log.keys.events) == 1
+        assert await pressure.end()
+        await all_taken(place)
+        assert len(await jobs(place)) == 2
 
 
 async def test_the_same_source_and_id_is_the_same_job(valkey_url: str, namespace: str) -> None:

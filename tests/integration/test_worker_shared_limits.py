@@ -12,7 +12,7 @@ import pytest
 
 from consumers.context import StageContext
 from consumers.outcome import Done, Outcome, Snooze
-from streams.limits import ConcurrencyLimit, Limits
+from streams.limits import ConcurrencyLimit, Limits, Rate
 from streams.overrides import Override, Overrides
 from streams.policy import AtOnce, Limit, RateLimit, StagePolicy, waiting_for
 from tests.support.chaos_local import QUICK, Here, Note, flow_of, here
@@ -84,6 +84,61 @@ async def test_the_permits_of_cancelled_waiters_go_to_the_next(valkey_url: str, 
         room.leave.set()
         assert (await place.ended(first)).status == "succeeded"
         assert (await place.ended(last, timeout_s=5)).status == "succeeded"
+
+
+async def test_the_slots_of_cancelled_waiters_go_to_who_comes(valkey_url: str, namespace: str) -> None:
+    room = Room()
+    async with here(valkey_url, namespace, limited(room, RateLimit("mail", 1, 20.0))) as place:
+        await place.start()
+        jobs = [await place.submit() for _ in range(6)]
+        await place.until(lambda: len(room.began_s) == 1, "the first")
+
+        async def waits(job: str) -> list[int]:
+            record = await place.log.job(job)
+            return [task.due_ms - record.created_ms for task in record.tasks.values() if task.due_ms] if record else []
+
+        async def one_has_ended() -> bool:
+            return any([await _has_ended(place, job) for job in jobs])
+
+        await place.until(one_has_ended, "its end")
+        waiters = [job for job in jobs if not await _has_ended(place, job)]
+        for job in waiters:
+            await place.until(partial(waits, job), "it to wait")
+            await place.log.cancel(job)
+        due = []
+        for _ in range(2):
+            job = await place.submit()
+            await place.until(partial(waits, job), "it to wait")
+            due += await waits(job)
+        assert 15_000 < due[0] < 21_000, "the first slot that was given up, not the one behind all of them"
+        assert 35_000 < due[1] < 41_000
+
+
+async def _has_ended(place: Here, job: str) -> bool:
+    record = await place.log.job(job)
+    return record is not None and "finished_at" in record.fields
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_in_hand_keeps_no_permit(
+    valkey_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.worker.limit.IN_HAND_S", 25.0)
+    room = Room()
+    limits = (AtOnce("site", 1), RateLimit("page", 1, 20.0, by=lambda note: "x" if note.n else None))
+    async with here(valkey_url, namespace, limited(room, *limits), lease_ms=1_000) as place:
+        shared = Limits(place.log.client, namespace)
+        await shared.reserve("page:x", "0-other/1", Rate(1 / 20))
+        await place.start()
+        job = await place.submit(n=1)
+
+        async def holds_one() -> bool:
+            return await shared.held("site") == 1
+
+        await place.until(holds_one, "it to wait for the rate with its permit")
+        await place.log.cancel(job)
+        last = await place.submit()
+        assert (await place.ended(last, timeout_s=5)).status == "succeeded"
+        assert len(room.began_s) == 1
 
 
 async def test_each_value_has_a_limit_of_its_own(valkey_url: str, namespace: str) -> None:
