@@ -280,6 +280,9 @@ def _end_of(year: _Placed, column: Column, around: Sequence[_Placed], year_end: 
     if own.month is not None:
         return to_date(own.year, own.month, own.day), ""
     days = [p for p in around if p.mention.month is not None]
+    same_year = [p for p in days if p.mention.year == own.year and p.mention.day is not None]
+    if len({(p.mention.month, p.mention.day) for p in days if p.mention.is_full}) > 1 and same_year:
+        days = same_year
     if days:
         near = min(days, key=lambda p: (p.gap(column), p.mention.is_full))
         assert near.mention.month is not None  # noqa: S101 - filtered above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import statistics
 import unicodedata
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ MAX_PAGES: Final = 3_000
 MAX_CHARS_PER_PAGE: Final = 60_000
 """Characters of a page that are looked at; a dense page of a report has about 8,000."""
 
+_ANGLES: Final = 60
 _MOST_PIXELS: Final = 6_000
 _TRAILER_WINDOW: Final = 4_096
 _HEADER_WINDOW: Final = 1_024
@@ -31,6 +33,10 @@ _WORD_GAP: Final = 0.25
 _SIDE_TAB: Final = 6
 _GIANT: Final = 2.5
 _CURRENCY: Final = frozenset("$£€¥₹")
+
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top in points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class PdfReader:
 
     def __init__(self, document: Any, page_count: int) -> None:
         self._document = document
+        self._turns: dict[int, int] = {}
         self.page_count = page_count
 
     def text(self, page: int) -> str:
@@ -116,9 +123,28 @@ class PdfReader:
         """The words of a page with their boxes; none for a page that cannot be loaded."""
         try:
             with self._textpage(page) as textpage:
-                return _words(list(_chars(textpage)))
+                turned = self._turns[page] = _turned(textpage)
+                return _words(list(_chars(textpage, turned)))
         except pdfium().PdfiumError:
             return []
+
+    def shown(self, page: int, box: Box) -> Box:
+        """Where a box of a page's words is on the page as it is displayed, in points from its lower left corner.
+
+        Words are laid upright for reading; a page may be cropped and turned for display.
+        """
+        char = _upright(_Char("", *box), -self._turns.get(page, 0) % 4)
+        loaded = self._document[page - 1]
+        try:
+            left, bottom, right, top = loaded.get_cropbox()
+            turns = loaded.get_rotation() // 90
+        finally:
+            loaded.close()
+        moved = _upright(_Char("", char.x0 - left, char.y0 - bottom, char.x1 - left, char.y1 - bottom), turns)
+        width, height = right - left, top - bottom
+        across, up = ((0.0, 0.0), (0.0, width), (width, height), (height, 0.0))[turns]
+        x0, y0, x1, y1 = moved.x0 + across, moved.y0 + up, moved.x1 + across, moved.y1 + up
+        return round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
 
     def picture(self, page: int, dpi: int, share: float = 1.0) -> tuple[bytes, float] | None:
         """A page drawn in greys, from the top down to a share of its height.
@@ -219,8 +245,11 @@ class _Char:
     y1: float
 
 
-def _chars(textpage: Any) -> Iterator[_Char | None]:
+def _chars(textpage: Any, turned: int = 0) -> Iterator[_Char | None]:
     """Characters with their loose boxes (advance width by font height); None for a space.
+
+    Args:
+        turned: Quarter turns clockwise that put the text upright.
 
     Tight boxes are no use for words: the "1" and the "," are so narrow that numbers fall apart.
     """
@@ -234,7 +263,27 @@ def _chars(textpage: Any) -> Iterator[_Char | None]:
         if not char.strip() or not raw.FPDFText_GetLooseCharBox(textpage, index, box):
             yield None
         elif unicodedata.category(char) not in ("Cc", "Cf"):
-            yield _Char(char, box.left, box.bottom, box.right, box.top)
+            yield _upright(_Char(char, box.left, box.bottom, box.right, box.top), turned)
+
+
+def _turned(textpage: Any) -> int:
+    """Quarter turns clockwise that put the text of a page upright: tables are set sideways on upright pages."""
+    angle_of = pdfium().raw.FPDFText_GetCharAngle
+    count = min(textpage.count_chars(), MAX_CHARS_PER_PAGE)
+    sample = range(0, count, max(count // _ANGLES, 1))
+    angles = [-round(angle_of(textpage, index) / (math.pi / 2)) % 4 for index in sample]
+    return statistics.mode(angles) if angles else 0
+
+
+def _upright(char: _Char, turned: int) -> _Char:
+    """A box as it stands when the page is turned; coordinates may become negative, which matters to nobody."""
+    if turned == 1:
+        return _Char(char.text, char.y0, -char.x1, char.y1, -char.x0)
+    if turned == 2:  # noqa: PLR2004 - upside down
+        return _Char(char.text, -char.x1, -char.y1, -char.x0, -char.y0)
+    if turned == 3:  # noqa: PLR2004 - the other way round
+        return _Char(char.text, -char.y1, char.x0, -char.y0, char.x1)
+    return char
 
 
 def _words(chars: list[_Char | None]) -> list[Word]:

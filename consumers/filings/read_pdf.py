@@ -12,7 +12,9 @@ from consumers.filings.reading import Reading, Survey, read_statements, understo
 from consumers.filings.table import PageLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
+
+    from schemas.filings import Cell, Statement
 
 _FEW_LETTERS: Final = 15
 _BLANK_SAMPLE: Final = 20
@@ -35,7 +37,8 @@ def read_pdf(data: bytes, max_pages: int = MAX_PAGES) -> Reading:
         if survey.looks:
             reading = read_statements(survey, printed, f"{pages} pages")
             if not reading.problems or not (survey.without_text or survey.garbled) or ocr.command() is None:
-                return replace(reading, page_count=pages, statements=understood(reading.statements))
+                statements = (_as_shown(statement, reader) for statement in reading.statements)
+                return replace(reading, page_count=pages, statements=understood(statements))
         else:
             _refuse_unreadable(survey, reader)
         return replace(_from_pictures(survey, reader, printed), page_count=pages)
@@ -80,7 +83,20 @@ def _from_pictures(survey: Survey, reader: PdfReader, printed: Callable[[int], P
         else statement
         for statement in reading.statements
     ]
-    return replace(reading, statements=understood(statements, pictures.sure_of))
+    shown = (_as_shown(statement, reader, pictured) for statement in statements)
+    return replace(reading, statements=understood(shown, pictures.sure_of))
+
+
+def _as_shown(statement: Statement, reader: PdfReader, pictured: Container[int] = ()) -> Statement:
+    """The statement with the boxes of its cells on the pages as displayed; those of pictures are already."""
+
+    def moved(cell: Cell | None) -> Cell | None:
+        if cell is None or cell.box is None or cell.page in pictured:
+            return cell
+        return cell.model_copy(update={"box": reader.shown(cell.page, cell.box)})
+
+    rows = tuple(row.model_copy(update={"cells": tuple(map(moved, row.cells))}) for row in statement.rows)
+    return statement.model_copy(update={"rows": rows})
 
 
 def _refuse_unreadable(survey: Survey, reader: PdfReader) -> None:

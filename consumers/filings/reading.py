@@ -11,6 +11,7 @@ from consumers.filings.find_pages import Candidate, PageLook, choose, look
 from consumers.filings.normalise import normalise
 from consumers.filings.numbers import uses_decimal_comma
 from consumers.filings.periods import fiscal_year_end
+from consumers.filings.spreads import side_by_side
 from consumers.filings.table import PageLines, Table, read_table
 from consumers.filings.vocabulary import currency_in, unit_in
 from schemas.filings import STATEMENT_KINDS, Period, Problem, Statement, StatementKind
@@ -105,13 +106,13 @@ def read_statements(
         if first is None:
             problems.append(_not_found(kind, survey, places))
             continue
-        pages = [lines(page) for page in first.pages]
+        pages = [part for page in first.pages for part in side_by_side(lines(page), kind)]
         table = read_table(pages, kind, year_end, decimal_comma=_decimal_comma(pages, survey))
         if table is None:
             detail = f"page {first.pages[0]} is titled {first.title!r}, but no dates could be put above its columns"
             problems.append(Problem(reason="columns_not_understood", detail=detail, statement=kind))
         else:
-            found[kind] = _Found(first, tuple(page.page for page in pages), table)
+            found[kind] = _Found(first, tuple(dict.fromkeys(page.page for page in pages)), table)
     statements = _statements(found, survey, head)
     ends = [period.end for statement in statements for period in statement.periods]
     return Reading(head, 0, max(ends, default=year_end), statements, tuple(problems))

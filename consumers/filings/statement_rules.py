@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.filings.labels import folded
 from consumers.filings.places import fits
-from consumers.filings.sums import Sum, values_of
+from consumers.filings.sums import Sum, find_sums, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,10 @@ _HOLDERS_TOTAL: Final = re.compile(
     r"^total (?!liabilities)(?!.*liabilit).*(?:holders|owners)'? ?(?:equity|deficit|investment|funds)$"
     r"|^(?!.*liabilit).*(?:share|stock)holders' equity$"
 )
+_OF_CASH: Final = re.compile(
+    r"cash.*\b(?:beginning|end) of|tresorerie.*(?:ouverture|cloture)|mittel.*(?:anfang|ende|beginn)\b"
+)
+_EARNED: Final = re.compile(r"revenue|sales|turnover|umsatz|erlose|ertrag|chiffre d'affaires|produits|ingresos|ventas")
 _BASIC: Final = re.compile(r"(?<!un)(?<!and )\bbasic|unverwassert|de base\b|basic[oa]s?\b")
 _FLOWS: Final = ("cfo", "cfi", "cff", "fx_effect", "net_change_in_cash")
 _UNLABELLED: Final = {
@@ -90,6 +94,8 @@ def owners(rows: Sequence[Row], chosen: dict[str, Claim]) -> None:
 
 def _is_share_of_owners(row: Row) -> bool:
     label, section = folded(row.label), folded(row.section)
+    if re.search(r"\b(?:including|before)\b", label):
+        return False
     if _COMPREHENSIVE.search(f"{section} {label}") or (
         re.search(r"share|aktie\b|par action|por accion", label) and row.unit != "amount"
     ):
@@ -128,6 +134,15 @@ def _part_of_share(row: Row) -> bool:
 def subtotals_of_income(rows: Sequence[Row], chosen: dict[str, Claim]) -> None:
     """Unlabelled subtotals, and the profit for the year where two lines are called so: what the arithmetic says."""
     blank = [i for i, row in enumerate(rows) if not row.label and row.unit == "amount"]
+    if "revenue" not in chosen:
+        under = [i for i in blank if _EARNED.search(folded(rows[i].section))]
+        first = (
+            [each for each in find_sums(rows[: under[0] + 1], may_deduct=False) if each.total == under[0]]
+            if under
+            else []
+        )
+        if first and first[0].parts[0] == 0:
+            put(chosen, "revenue", under[0], "arithmetic")
     for concept, plus, less in (
         ("gross_profit", "revenue", "cost_of_revenue"),
         ("net_income", "pretax_income", "income_tax"),
@@ -183,7 +198,9 @@ def moments(rows: Sequence[Row], places: Sequence[str], chosen: dict[str, Claim]
     """Cash at the beginning and at the end, where the label gives a date or says nothing else."""
     for index, row in enumerate(rows):
         text = folded(f"{row.section} {row.label}") if len(row.label.split()) < 6 else folded(row.label)  # noqa: PLR2004
-        if places[index] != "after" or not re.search(r"cash|mittel|tresorerie|efectivo|liquid|balance", text):
+        if (places[index] != "after" and not _OF_CASH.search(text)) or not re.search(
+            r"cash|mittel|tresorerie|efectivo|liquid|balance", text
+        ):
             continue
         if re.search(
             r"beginning|\bstart\b|\bopening|\b(?:0?1|1st)[. ]+(?:de )?(?:jan|apr|jul|oct|ene|okt)|anfang|beginn|ouverture|debut|inicio|comienzo|1\.1\.|01\.01",

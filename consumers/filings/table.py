@@ -101,7 +101,7 @@ def read_table(
 def _repeated(page: PageLines, kind: StatementKind) -> list[PageLines]:
     """A page cut before each repetition of its title, when it prints the same statement more than once."""
     texts = [" ".join(line.text.casefold().split()) for line in page.lines]
-    title = next((text for text, line in zip(texts, page.lines, strict=True) if _titles(kind, line.text)), None)
+    title = next((text for text, line in zip(texts, page.lines, strict=True) if titled_as(kind, line.text)), None)
     starts = [i for i, text in enumerate(texts) if text == title and CONTINUED.search(text) is None]
     starts = [start for n, start in enumerate(starts) if n == 0 or start - starts[n - 1] > _SHORTEST_STATEMENT]
     if len(starts) < 2:  # noqa: PLR2004 - nothing is repeated
@@ -159,7 +159,7 @@ def _carried(first: Header, columns: Sequence[Column]) -> Header | None:
 def _segment(lines: Sequence[Line], kind: StatementKind) -> list[Line]:
     """The lines from the statement's title to the next title of another statement."""
     texts = [line.text for line in lines]
-    start = next((i for i, text in enumerate(texts) if _titles(kind, text)), 0)
+    start = next((i for i, text in enumerate(texts) if titled_as(kind, text)), 0)
     others = [pattern for other, pattern in TITLES.items() if other != kind]
     end = len(lines)
     for index in range(start + 4, len(lines)):
@@ -170,7 +170,8 @@ def _segment(lines: Sequence[Line], kind: StatementKind) -> list[Line]:
     return list(lines[start:end])
 
 
-def _titles(kind: StatementKind, text: str) -> bool:
+def titled_as(kind: StatementKind, text: str) -> bool:
+    """Whether a line titles a statement."""
     return len(text) <= _TITLE_LENGTH and TITLES[kind].search(text) is not None
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _BANK: Final = re.compile(
     r"net interest (?:income|revenue|margin)|total interest (?:income|expense)|^(?:customer |total )?deposits\b|deposits from|due to customers"
-    r"|loans and advances|credit losses|loan losses|zinsuberschuss|zinsengeschaft|forderungen an (?:kunden|kreditinstitute)"
+    r"|loans and advances|credit losses|loan losses|zinsuberschuss|zinsengeschaft|forderungen (?:an|gegenuber) (?:kunden|banken|kreditinstitut)|diskontertrag|kommissions-? und|handelsgeschaft|verpflichtungen gegenuber banken"
     r"|verbindlichkeiten gegenuber kunden|kundeneinlagen|produit net bancaire|envers la clientele|sur la clientele|depots de la clientele"
     r"|margen de intereses|de la clientela|depositos de (?:la )?client|prestamos y anticipos"
 )

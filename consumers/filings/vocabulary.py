@@ -122,7 +122,7 @@ UNITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
         re.compile(
             r"\b(?:in|of)\s+(?:[a-z.$£€]+\s+){0,3}millions?\b|\bmillions\s+of\b|\(\s*millions"
             r"|(?:[$£€]|\b(?:usd|eur|gbp|chf|cad|aud|us\$|sek|nok|dkk|jpy|inr|rmb))\s?(?:m|mn|mio|millions?)\b\.?"
-            r"|\bmio\.?\b|\bin\s+millionen|\ben\s+millions|\ben\s+millones|\bm[€£]|\bmeur\b|(?:^|\n)\W*(?:\w+ )?millions?\b(?=\s*[,;)]|\s+(?:except|unless|of))"
+            r"|\bmio\.?\b|\bin\s+millionen|\ben\s+millions|\bmillions\s+d|\ben\s+millones|\bmillones\s+de\b|\bm[€£]|\bmeur\b|(?:^|\n)\W*(?:\w+ )?millions?\b(?=\s*[,;)]|\s+(?:except|unless|of))"
             r"|\b(?:dollars|euros?|pounds|francs)\s+in\s+millions|[$£€]\s?['\u2019]?000['\u2019]?\s?000",
             _I,
         ),
@@ -132,7 +132,7 @@ UNITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
         re.compile(
             r"\b(?:in|of)\s+(?:[a-z.$£€]+\s+){0,3}thousands?\b|\bthousands\s+of\b|\(\s*thousands|['\u2019\u2018]\s?000s?\b|\b000['\u2019]s"
             r"|(?:[$£€])\s?000s?\b|(?:[$£€]|\b(?:usd|eur|gbp|chf|cad|aud))\s?k\b|\bteur\b|\btchf\b|\btsd\.?|\bin\s+tausend"
-            r"|\ben\s+milliers|\ben\s+miles|(?:^|\n)\W*(?:\w+ )?thousands?\b(?=\s*[,;)]|\s+(?:except|unless|of))|\bk[€£]|\bkeur\b|\bkchf\b",
+            r"|\b(?:en\s+)?milliers\s+d|\ben\s+milliers|\b(?:en\s+)?miles\s+de\b|\ben\s+miles\b|(?:^|\n)\W*(?:\w+ )?thousands?\b(?=\s*[,;)]|\s+(?:except|unless|of))|\bk[€£]|\bkeur\b|\bkchf\b",
             _I,
         ),
         1_000,

@@ -263,7 +263,7 @@ def _prose(company: str, seed: int) -> tuple[str, ...]:
     return tuple(
         f"{company} saw {draw.choice(topics)} and {draw.choice(topics)} develop in line with the plan of the board, as"
         f" {draw.choice(topics)} rose by {draw.randint(2, 9)}%."
-        for _ in range(30)
+        for _ in range(8)
     )
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from consumers.filings.classify import classify, fiscal_year
+from tests.support.class_cases import KEPT_ASIDE, WORKED_WITH
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,14 @@ def test_the_year_of_the_cover_wins_over_the_year_of_the_upload() -> None:
     assert fiscal_year("ar.pdf", folder="/uploads/2024/05", head="for the year ended 31 March 2023") == 2023
     assert fiscal_year("2015-02-20_Arden_FYR2014_AnnualReport.pdf") == 2014
     assert fiscal_year("ar.pdf", folder="/uploads/2024/05") == 2024
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_documents_of_each_language_are_told_apart(language: str) -> None:
+    cases = [case for case in (*WORKED_WITH, *KEPT_ASIDE) if case[0] == language]
+    wrong = [
+        (kind, url, link, head)
+        for _, kind, url, link, head in cases
+        if classify(url, link_text=link, head=head).document_type != kind
+    ]
+    assert len(wrong) <= 0.05 * len(cases), wrong
