@@ -48,7 +48,8 @@ RENDERS: Final = "renders"
 """The job's budget of pages that are read in a browser."""
 
 WAIT_S: Final = 5.0
-"""Between two looks whether another job of the company is over."""
+LONGEST_WAIT_S: Final = 60.0
+"""Between two looks whether another job of the company is over: a quarter of the time that it has run, within these."""
 
 LEADS_VERSION: Final = 1
 """Raised when a page's text would lead elsewhere; what was kept before is not used then."""
@@ -143,8 +144,9 @@ async def crawl(page: CrawlPage, ctx: StageContext) -> Outcome:
         ctx.progress("fetching_company_info", 2)
     company_id = await company_of(ctx, spec)
     if is_start and (other := await other_job_at(ctx, company_id)) is not None:
-        ctx.log.info("job %s reads this company's site; this one waits for it", other)
-        return Snooze(WAIT_S, f"company_busy: job {other} reads the site of company {company_id}")
+        ctx.log.info("job %s reads this company's site; this one waits for it", other.job_id)
+        wait_s = min(LONGEST_WAIT_S, max(WAIT_S, other.running_s / 4))
+        return Snooze(wait_s, f"company_busy: job {other.job_id} reads the site of company {company_id}")
     ctx.progress("scraping_website", 5)
     try:
         emits = await (_rendered(page, spec, ctx) if page.rendered else _read_anew(page, spec, company_id, ctx))
