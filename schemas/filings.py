@@ -155,10 +155,12 @@ class CrawlPage(_Payload):
     Attributes:
         rendered: Read it in a browser: its own text links no document.
         is_guess: Nothing links it; when it is not there, nothing is missing.
+        link_text: What the link to it says, in case that it is a document after all; at most 300 characters.
     """
 
     url: str
     depth: int = Field(ge=0)
+    link_text: str = ""
     rendered: bool = False
     is_guess: bool = False
 

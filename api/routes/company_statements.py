@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.auth import Reader, Submitter
+from api.auth import Caller, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
 from api.companies import company_at
 from api.corrections import CorrectionBody, correct, withdraw
 from api.filings_jobs import TaskOptions, recompile_job
 from api.json_response import Json, items
 from api.results import FILE_MB, FILE_S
-from api.services import services_of
+from api.services import Services, services_of
 from api.statements import View, Wanted, correction_view, only, result_as_of, statements_view
 from api.submission import accept
 from consumers.filings.files import FORMATS
@@ -89,7 +89,7 @@ async def put_correction(request: Request, caller: Submitter, company_id: str) -
     """Correct a cell; the statements are compiled anew, and this value survives it until it is withdrawn."""
     services = services_of(request)
     asked = fit(CorrectionBody, await read_json(request), "the correction")
-    made = await correct(services, company_id, caller.tenant, asked, caller.key_id)
+    made = await correct(services, company_id, caller.tenant, asked, await _who(services, caller))
     company = await company_at(services, company_id, caller.tenant)
     accepted = await accept(services, recompile_job(company, TaskOptions()), caller)
     return Json({**made, "task_id": accepted.job_id})
@@ -100,6 +100,13 @@ async def withdraw_correction(request: Request, caller: Submitter, company_id: s
     """Withdraw a correction; what is printed holds again as soon as the statements are compiled anew."""
     services = services_of(request)
     company = await company_at(services, company_id, caller.tenant)
-    await withdraw(services, company_id, caller.tenant, correction_id, caller.key_id)
+    await withdraw(services, company_id, caller.tenant, correction_id, await _who(services, caller))
     accepted = await accept(services, recompile_job(company, TaskOptions()), caller)
     return Json({"id": correction_id, "withdrawn": True, "task_id": accepted.job_id})
+
+
+async def _who(services: Services, caller: Caller) -> str:
+    """The name of the caller's API key, with its id, for the record."""
+    keys = await services.api_keys.list()
+    name = next((key.name for key in keys if key.id == caller.key_id), "")
+    return f"{name} ({caller.key_id})" if name else caller.key_id

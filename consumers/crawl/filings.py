@@ -48,7 +48,8 @@ RENDERS: Final = "renders"
 """The job's budget of pages that are read in a browser."""
 
 WAIT_S: Final = 5.0
-"""Between two looks whether another job of the company is over."""
+LONGEST_WAIT_S: Final = 60.0
+"""Between two looks whether another job of the company is over: a quarter of the time that it has run, within these."""
 
 LEADS_VERSION: Final = 1
 """Raised when a page's text would lead elsewhere; what was kept before is not used then."""
@@ -143,8 +144,9 @@ async def crawl(page: CrawlPage, ctx: StageContext) -> Outcome:
         ctx.progress("fetching_company_info", 2)
     company_id = await company_of(ctx, spec)
     if is_start and (other := await other_job_at(ctx, company_id)) is not None:
-        ctx.log.info("job %s reads this company's site; this one waits for it", other)
-        return Snooze(WAIT_S, f"company_busy: job {other} reads the site of company {company_id}")
+        ctx.log.info("job %s reads this company's site; this one waits for it", other.job_id)
+        wait_s = min(LONGEST_WAIT_S, max(WAIT_S, other.running_s / 4))
+        return Snooze(wait_s, f"company_busy: job {other.job_id} reads the site of company {company_id}")
     ctx.progress("scraping_website", 5)
     try:
         emits = await (_rendered(page, spec, ctx) if page.rendered else _read_anew(page, spec, company_id, ctx))
@@ -208,7 +210,8 @@ async def _leads_to(read: _Page, page: CrawlPage, spec: FilingsSpec, ctx: StageC
             )
         site = read.url
     if read.content_type == "application/pdf":
-        return [_document(FoundDocument(url=read.url, source_url=page.url, format="pdf"))]
+        found = FoundDocument(url=read.url, link_text=page.link_text, source_url=page.url, format="pdf")
+        return [_document(found)]
     if is_sitemap(read.body):
         return await _listed(read, page, spec, site)
     if read.content_type not in _HTML:
@@ -222,7 +225,8 @@ async def _leads_to(read: _Page, page: CrawlPage, spec: FilingsSpec, ctx: StageC
         ctx.log.warning("%s has more links than are looked at", shown)
     sitemaps = await _sitemaps(read.url, ctx) if is_start else []
     again = []
-    if not links.documents and has_script(read.body) and (is_start or is_likely(read.url)):
+    may_list = is_start or is_likely(read.url) or not links.pages
+    if not links.documents and has_script(read.body) and may_list:
         seen = page.model_copy(update={"rendered": True})
         again = [Emit("crawl", seen, once=f"render {page.url}", budget=RENDERS)]
     return sitemaps + _followed(links, page, spec, read.url) + again
@@ -279,20 +283,20 @@ def _followed(links: PageLinks, page: CrawlPage, spec: FilingsSpec, url: str) ->
     return [
         *(_document(found) for found in links.documents),
         *(
-            Emit("crawl", CrawlPage(url=link, depth=depth), once=f"page {link}", budget=PAGES)
-            for link, depth in _worth_reading(links.pages, page.depth)
+            Emit("crawl", CrawlPage(url=link, depth=depth, link_text=text), once=f"page {link}", budget=PAGES)
+            for link, depth, text in _worth_reading(links.pages, page.depth)
             if link not in seen
         ),
     ]
 
 
-def _worth_reading(pages: Iterable[PageLink], depth: int) -> Iterable[tuple[str, int]]:
+def _worth_reading(pages: Iterable[PageLink], depth: int) -> Iterable[tuple[str, int, str]]:
     """Pages and how deep they lie: the next page of a list lies as deep as this one, so that long archives end late."""
     for page in pages:
         link = urls.normalise(page.url)
         deeper = max(depth, 1) if page.is_next else depth + 1
         if link is not None and deeper <= _DEPTHS[page.priority if not page.is_next else -1]:
-            yield link, deeper
+            yield link, deeper, page.text
 
 
 def _document(found: FoundDocument) -> Emit:

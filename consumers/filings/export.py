@@ -43,7 +43,7 @@ def csv_bytes(result: FilingsResult) -> bytes:
     writer.writerow(
         ("statement", "section", "label", "level", "period_end", "value", "unit", "currency", "unit_multiplier",
          "restated", "document", "page", "company", "frequency", "printed_label", "printed_value", "corrected_by",
-         "correction")
+         "correction", "concept", "standard_value")
     )  # fmt: skip
     for one in tidy(result):
         printed = format(one.printed_value, "f") if one.printed_value is not None else ""
@@ -51,7 +51,8 @@ def csv_bytes(result: FilingsResult) -> bytes:
             (one.statement, safe_text(one.section), safe_text(one.label), one.level, one.period_end.isoformat(),
              format(one.value, "f"), one.unit, one.currency, one.unit_multiplier, "yes" if one.restated else "no",
              safe_text(one.document), one.page, safe_text(one.company), one.frequency, safe_text(one.printed_label),
-             printed, safe_text(one.corrected_by), safe_text(one.correction))
+             printed, safe_text(one.corrected_by), safe_text(one.correction), one.concept,
+             format(one.standard_value, "f"))
         )  # fmt: skip
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
 

@@ -39,7 +39,7 @@ def parquet_bytes(result: FilingsResult) -> bytes:
         "currency": text, "unit_multiplier": pa.int64(), "restated": pa.bool_(), "document": text,
         "page": pa.int32(), "sha256": text, "printed_label": text, "left": pa.float64(), "bottom": pa.float64(),
         "right": pa.float64(), "top": pa.float64(), "printed_value": number, "corrected_by": text,
-        "correction": text,
+        "correction": text, "concept": text, "standard_value": number,
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
     for one in tidy(result):
@@ -47,7 +47,7 @@ def parquet_bytes(result: FilingsResult) -> bytes:
         box = row.pop("box") or (None, None, None, None)
         row |= dict(zip(("left", "bottom", "right", "top"), box, strict=True))
         row["amount"] = one.value * one.unit_multiplier
-        for name in ("value", "amount", "printed_value"):
+        for name in ("value", "amount", "printed_value", "standard_value"):
             row[name] = _fitting(row[name])
         rows.append(row)
     made = pa.Table.from_pylist(rows, schema=pa.schema(list(kinds.items())))

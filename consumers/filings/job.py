@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -94,7 +96,15 @@ async def named(ctx: StageContext, spec: FilingsSpec, company_id: str) -> Compan
     return told.model_copy(update={"id": company_id}) if told.name or told.ticker else None
 
 
-async def other_job_at(ctx: StageContext, company_id: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class OtherJob:
+    """The job that reads a company's site now; `running_s` since it started, 0 when that is not known."""
+
+    job_id: str
+    running_s: float = 0.0
+
+
+async def other_job_at(ctx: StageContext, company_id: str) -> OtherJob | None:
     """The job that reads the company's site now; None when this one may: one does at a time."""
     holder, instead_of = "", None
     for _ in range(2):
@@ -103,9 +113,10 @@ async def other_job_at(ctx: StageContext, company_id: str) -> str | None:
             return None
         record = await ctx.job(holder)
         if record is not None and record.status not in ENDED:
-            return holder
+            started_ms = record.number("started_at")
+            return OtherJob(holder, max(0.0, time.time() - started_ms / 1_000) if started_ms else 0.0)
         instead_of = holder
-    return holder
+    return OtherJob(holder)
 
 
 def _unknown_company(company_id: str) -> PermanentError:

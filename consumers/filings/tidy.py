@@ -25,6 +25,8 @@ class TidyValue:
         printed_label: How the line is called in the document that holds.
         document: Its address.
         corrected_by, correction: Who corrected it, and why; "" when nobody did.
+        concept: The standard concept that the line is closest to; "" when it matches none.
+        standard_value: The value with the sign of the published convention.
     """
 
     company: str
@@ -48,6 +50,8 @@ class TidyValue:
     printed_value: Decimal | None
     corrected_by: str
     correction: str
+    concept: str
+    standard_value: Decimal
 
 
 def tidy(result: FilingsResult) -> Iterator[TidyValue]:
@@ -68,4 +72,5 @@ def tidy(result: FilingsResult) -> Iterator[TidyValue]:
                     restated=cell.restated, document=urls.get(cell.sha256, ""), page=cell.page, sha256=cell.sha256,
                     printed_label=cell.label, box=cell.box, printed_value=said.printed if said else cell.value,
                     corrected_by=said.by if said else "", correction=said.reason if said else "",
+                    concept=row.concepts[0] if row.concepts else "", standard_value=cell.value * row.standard_sign,
                 )  # fmt: skip

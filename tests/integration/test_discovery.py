@@ -10,12 +10,19 @@ import pytest
 from consumers.crawl.filings import MAX_DEPTH
 from consumers.filings.flow import flow
 from consumers.net.browser import chromium
+from consumers.net.politeness import Politeness, PolitenessPolicy
 from consumers.testing import InlineRun, run_inline, serve, settings_for
 from schemas.filings_handled import Handled
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The site is ours: it needs no pauses between two requests.
+    monkeypatch.setattr("consumers.resources.Politeness", lambda: Politeness(PolitenessPolicy(delay_s=0.0)))
 
 
 async def found_on(pages: Mapping[str, str | bytes | int], **spec: object) -> tuple[InlineRun, set[str]]:
@@ -129,3 +136,14 @@ async def test_documents_have_records_and_say_when_they_were_published() -> None
     kept = await run.store.documents.get(told.document_id, tenant=run.tenant)
     assert kept is not None
     assert (kept.status, str(kept.published_on), kept.found_by) == ("found", "2023-09-18", run.job_id)
+
+
+async def test_a_page_that_is_a_report_after_all_keeps_the_words_of_its_link() -> None:
+    pages: dict[str, str | bytes | int] = {
+        "/": "<a href='/media/77/fetch'>Annual report 2021</a>",
+        "/media/77/fetch": b"%PDF-1.7 and so on",
+    }
+    run, found = await found_on(pages)
+    assert found == {"media/77/fetch"}
+    (document,) = run.payloads("classify")
+    assert (document.link_text, document.format) == ("Annual report 2021", "pdf")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from consumers.filings.excerpts import PageText
 from consumers.filings.flow import flow
 from consumers.filings.llm_answers import READ_BY_MODEL, ModelStatement, checked, reconciled
+from consumers.net.politeness import Politeness, PolitenessPolicy
 from consumers.testing import InlineRun, run_inline, serve, settings_for
 from schemas.filings import FilingsResult, Statement
 from tests.support.llm_server import LlmServer, llm_server
@@ -27,6 +30,12 @@ ANSWER: dict[str, Any] = {
         {"label": "Profit for the year", "values": ["134.0", "89.0"]},
     ],
 }
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The site is ours: it needs no pauses between two requests.
+    monkeypatch.setattr("consumers.resources.Politeness", lambda: Politeness(PolitenessPolicy(delay_s=0.0)))
 
 
 async def run_with(server: LlmServer, pages: list[tuple[str, ...]], **spec: Any) -> InlineRun:

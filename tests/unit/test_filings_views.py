@@ -13,6 +13,7 @@ from consumers.filings.corrections import CellPlace, cell_at, corrected
 from consumers.filings.errors import DocumentError
 from consumers.filings.export import xlsx_bytes
 from consumers.filings.export_parquet import parquet_bytes
+from consumers.filings.flow import flow
 from consumers.filings.handled import summed_up
 from consumers.filings.links import find_links
 from consumers.filings.news import news_of
@@ -21,6 +22,7 @@ from consumers.filings.published import known_on, published_on
 from consumers.filings.standard import standardised
 from consumers.filings.tidy import tidy
 from consumers.notify.news import is_silent, news_in
+from consumers.testing import run_inline
 from schemas.filings import (
     Classification,
     CompiledCell,
@@ -32,6 +34,7 @@ from schemas.filings import (
     News,
 )
 from schemas.filings_handled import Handled
+from streams.errors import PermanentError
 from streams.record import JobRecord
 from tests.support.report_pdf import BALANCE, COLUMNS, typeset
 from tests.unit.test_filings_compile import filing
@@ -239,3 +242,12 @@ def test_what_a_job_did_is_summed_up_by_document() -> None:
 def test_the_next_page_of_a_list(html: str, url: str, is_next: bool) -> None:  # noqa: FBT001 - a case of the test
     (page,) = find_links(html, url).pages
     assert page.is_next is is_next
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"), [({"company_id": "0" * 24}, "unknown_company"), ({"revision": 1}, "no_site")]
+)
+async def test_a_job_that_begins_at_compile_must_name_a_company(payload: dict[str, object], reason: str) -> None:
+    with pytest.raises(PermanentError) as caught:
+        await run_inline(flow, payload, from_stage="compile")
+    assert caught.value.reason == reason
