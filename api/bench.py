@@ -115,7 +115,7 @@ class Bench:
         plan, load_before = self.plan, os.getloadavg()
         floors: list[dict[str, float]] = []
         runs: dict[str, list[Throughput]] = {"shipped": [], "partitions": [], "sampled": []}
-        async with _sink() as endpoint:
+        async with sink() as endpoint:
             for turn in range(1, plan.rounds + 1):
                 self._told(f"floor and pipeline, {turn} of {plan.rounds}")
                 floors.append(await self.floor())
@@ -154,13 +154,16 @@ class Bench:
         found: dict[str, float] = await _output([str(FLOOR), "--url", self.redis_url, "--jobs", str(self.plan.jobs)])
         return found
 
-    async def pipeline(self, endpoint: str, *, partitions: int = 1, sampled: float = 0.01) -> Throughput:
+    async def pipeline(
+        self, endpoint: str, *, partitions: int = 1, sampled: float = 0.01, archive_to: str = ""
+    ) -> Throughput:
         """One run of the six-stage no-op pipeline by one worker process.
 
         Args:
             endpoint: Where sampled spans go (OTLP over HTTP).
             partitions: That the jobs are spread over.
             sampled: Share of the jobs whose trace is sampled.
+            archive_to: Folder into which the worker archives lifecycle meanwhile; empty for no archive.
 
         Raises:
             RuntimeError: The worker failed, or lifecycle does not hold every transition that it counted.
@@ -170,7 +173,7 @@ class Bench:
             every = max(1, round(1 / sampled))
             await self._submit(log, jobs, lambda n: n % every == 0)
             transitions = jobs * len(STAGES)
-            orders = Orders(self.redis_url, log.keys.namespace, partitions, transitions)
+            orders = Orders(self.redis_url, log.keys.namespace, partitions, transitions, archive_to=archive_to)
             before = await self._server_cpu_s()
             done = Done(**await _output(_worker_command(orders), OTEL_EXPORTER_OTLP_ENDPOINT=endpoint))
             server_cpu_s = await self._server_cpu_s() - before
@@ -328,7 +331,7 @@ async def _output(arguments: Sequence[str], **environment: str) -> dict[str, Any
 
 
 @asynccontextmanager
-async def _sink() -> AsyncIterator[str]:
+async def sink() -> AsyncIterator[str]:
     """An OTLP endpoint that accepts every span and keeps none."""
 
     async def accept(request: web.Request) -> web.Response:
@@ -348,4 +351,4 @@ async def _sink() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-__all__ = ["Bench", "Plan", "Throughput", "bench"]
+__all__ = ["Bench", "Plan", "Throughput", "bench", "sink"]

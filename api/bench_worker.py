@@ -22,6 +22,7 @@ from consumers.execute import Next
 from consumers.flow import Flows
 from consumers.outcome import Outcome
 from consumers.resources import SharedResources
+from consumers.worker.follow import ArchiveFollower
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.settings import Settings
 from streams import telemetry
@@ -37,6 +38,7 @@ class Orders:
     Attributes:
         transitions: Settlements after which it stops.
         is_timing_starts: Whether to note when each job's first handler began.
+        archive_to: Folder into which it archives lifecycle beside its work; empty for no archive.
     """
 
     redis_url: str
@@ -44,6 +46,7 @@ class Orders:
     partitions: int
     transitions: int
     is_timing_starts: bool = False
+    archive_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ async def work(orders: Orders) -> Done:
     Raises:
         TimeoutError: They were not within five minutes.
     """
-    settings = Settings(namespace=orders.namespace, partitions=orders.partitions)
+    settings = Settings(
+        namespace=orders.namespace, partitions=orders.partitions, artifacts_url=orders.archive_to or None
+    )
     first_ns: dict[str, int] = {}
     began: list[tuple[float, float]] = []
     left = orders.transitions
@@ -90,7 +95,9 @@ async def work(orders: Orders) -> Done:
             if left == 0:
                 is_over.set()
 
-    options = WorkerOptions(middleware=(note,) if orders.is_timing_starts else ())
+    options = WorkerOptions(
+        middleware=(note,) if orders.is_timing_starts else (), follows=(ArchiveFollower,) if orders.archive_to else ()
+    )
     async with SharedResources(settings, None) as resources:
         worker = Worker(
             settings, redis_url=orders.redis_url, flows=Flows([noop.bare]), resources=resources, options=options

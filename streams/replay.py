@@ -75,6 +75,11 @@ class ReplayedJob:
         """Kept with the identity; the same for every send of this job."""
         return digest_of(self.flow, self.spec, self.origin, self.replay)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it takes more than one call to open."""
+        return sum(1 for _ in self.calls()) > 1
+
     def calls(
         self, most_tasks: int = MOST_TASKS, most_once: int = MOST_ONCE
     ) -> Iterator[tuple[int, Sequence[OldTask], Sequence[str], bool]]:

@@ -35,6 +35,9 @@ HELD_MS: Final = 30_000
 NOTED_EVERY_S: Final = 0.5
 """Progress is kept at least so often; so much is looked through again after a crash, and nothing submitted twice."""
 
+TOGETHER: Final = 16
+"""Jobs that are submitted at once when the pace allows."""
+
 LOOKED_AT: Final = 100_000
 """Jobs that a dry run looks at."""
 
@@ -180,48 +183,65 @@ class Run:
         while True:
             for job_id in page.unknown:
                 record.lacks(job_id, "not_found", _not_found(job_id))
+            together: list[tuple[Chosen, Prepared]] = []
             for one, ready in await self._means.prepared(page.jobs, record.request, record.replay_id):
-                if not await self._waited(ready):
+                if isinstance(ready, NotRecorded):
+                    # Told in its place: what was submitted before it is noted with it.
+                    await self._submit(together, selection)
+                    record.lacks(one.job_id, ready.reason, str(ready))
+                    record.cursor = selection.cursor_of(one)
+                    continue
+                if not await self._waited(ready, together, selection):
                     return False
-                await self._one(one, ready)
-                record.cursor = selection.cursor_of(one)
-                if time.monotonic() - self._noted_s > NOTED_EVERY_S and not await self._note():
-                    return False
+                together.append((one, ready))
+                if len(together) == TOGETHER or ready.job.is_wide:
+                    await self._submit(together, selection)
+            await self._submit(together, selection)
             if page.next is None:
                 return True
             record.cursor = page.next
             page = await selection.page(page.next)
 
-    async def _waited(self, ready: Prepared | NotRecorded) -> bool:
+    async def _waited(self, ready: Prepared, together: list[tuple[Chosen, Prepared]], selection: Selection) -> bool:
         """Keep the pace; False when nothing more is to be submitted."""
-        amount = 0 if isinstance(ready, NotRecorded) else 1 if self._is_by_job else ready.entries
-        free_at_s = time.monotonic() + self._pace.spend(amount, time.monotonic())
+        wait_s = self._pace.spend(1 if self._is_by_job else ready.entries, time.monotonic())
+        free_at_s = time.monotonic() + wait_s
+        if wait_s or ready.job.is_wide:
+            await self._submit(together, selection)
         while not self._should_stop():
+            # A slow pace must not look like a dead runner, nor hear of its cancellation late.
+            if time.monotonic() - self._noted_s > NOTED_EVERY_S and not await self._note():
+                return False
             left_s = free_at_s - time.monotonic()
             if left_s <= 0:
                 return True
             await self._sleep(min(left_s, NOTED_EVERY_S))
-            # A slow pace must not look like a dead runner, nor hear of its cancellation late.
-            if time.monotonic() - self._noted_s > NOTED_EVERY_S and not await self._note():
-                return False
+        await self._submit(together, selection)
         return False
 
-    async def _one(self, one: Chosen, ready: Prepared | NotRecorded) -> None:
+    async def _submit(self, together: list[tuple[Chosen, Prepared]], selection: Selection) -> None:
+        """Submit some jobs at once, and empty the list. What failed is done again from the cursor."""
+        if not together:
+            return
         record = self._record
-        if isinstance(ready, NotRecorded):
-            record.lacks(one.job_id, ready.reason, str(ready))
-            return
-        if len(ready.job.tasks) > 1:
+        if together[0][1].job.is_wide:
             # Should this one die while it opens the job, a cancellation finds what there is of it.
-            record.opening = ready.job.job_id
+            record.opening = together[0][1].job.job_id
             await self._note()
-        code = await submit_replayed(self._means, ready)
-        record.opening = ""
-        if code == Code.CONFLICT:
-            record.lacks(one.job_id, "conflict", f"the id {ready.job.job_id} is another job's")
-            return
-        record.jobs += 1
-        record.entries += ready.entries
+        codes = await asyncio.gather(
+            *(submit_replayed(self._means, ready) for _, ready in together), return_exceptions=True
+        )
+        for code in codes:
+            if isinstance(code, BaseException):
+                raise code
+        for (one, ready), code in zip(together, codes, strict=True):
+            if code == Code.CONFLICT:
+                record.lacks(one.job_id, "conflict", f"the id {ready.job.job_id} is another job's")
+            else:
+                record.jobs += 1
+                record.entries += ready.entries
+        record.opening, record.cursor = "", selection.cursor_of(together[-1][0])
+        together.clear()
 
     async def _note(self) -> bool:
         if not await self._replays.hold(self._record.replay_id, self._runner, HELD_MS):

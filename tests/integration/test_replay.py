@@ -130,6 +130,7 @@ async def test_a_replay_that_dies_goes_on_and_submits_nothing_twice(
     since = datetime.now(UTC).isoformat()
     origins = await ended_jobs(here, 7)
     monkeypatch.setattr(run, "NOTED_EVERY_S", 0.0)
+    monkeypatch.setattr(run, "TOGETHER", 1)
     replays = Replays(here.worker.client, here.worker.keys)
     record = await replays.create(asked(flow="tree", since=since), tenant=TENANT, created_by="test")
     note, left = Replays.note, iter([3, 5, 0])
