@@ -10,7 +10,9 @@ sweep need not unpack the archive. It is written first: a claim check is never a
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +46,48 @@ class Batch:
     last_ms: int
 
 
+class Opened:
+    """What was read of the archive lately, for who reads it page by page: batches unpacked, and lists of days.
+
+    Args:
+        most: Batches that are kept unpacked.
+        for_s: How long a list of a day's batches is taken as complete.
+    """
+
+    def __init__(self, most: int = 4, for_s: float = 30.0) -> None:
+        self._most = most
+        self._for_s = for_s
+        self._lines: dict[str, list[bytes]] = {}
+        self._days: dict[str, tuple[float, list[str]]] = {}
+
+    def forget(self) -> None:
+        """List the days anew."""
+        self._days.clear()
+
+    async def lines(self, chunks: Chunks, key: str) -> list[bytes]:
+        """The lines of a batch."""
+        found = self._lines.pop(key, None)
+        if found is None:
+            found = await asyncio.to_thread(_unpacked, await chunks.get_raw(key))
+        self._lines[key] = found
+        while len(self._lines) > self._most:
+            self._lines.pop(next(iter(self._lines)))
+        return found
+
+    async def keys(self, chunks: Chunks, folder: str) -> list[str]:
+        """The keys of a day's batches."""
+        known = self._days.get(folder)
+        if known is None or time.monotonic() - known[0] > self._for_s:
+            found = [stored.key async for stored in chunks.list_raw(folder) if stored.key.endswith(_BATCH)]
+            self._days = {folder: (time.monotonic(), found), **dict(list(self._days.items())[:8])}
+            return found
+        return known[1]
+
+
+def _unpacked(body: bytes) -> list[bytes]:
+    return zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_CHUNK_BYTES).splitlines()
+
+
 async def write(chunks: Chunks, namespace: str, partition: int, entries: Entries) -> list[str]:
     """Archive entries, which come in order; answers the keys, one a day."""
     keys = []
@@ -66,6 +110,7 @@ async def read(
     from_ms: int = 0,
     to_ms: int | None = None,
     jobs: frozenset[str] | None = None,
+    opened: Opened | None = None,
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """The archived entries of a partition between two instants, in order, each once.
 
@@ -76,14 +121,17 @@ async def read(
         from_ms: The first instant.
         to_ms: The last one; None: no end.
         jobs: Only entries of these jobs; None: of all.
+        opened: What the same reader has read before.
     """
-    keys = [batch.key async for batch in batches(chunks, namespace, partition, from_ms=from_ms, to_ms=to_ms)]
+    opened = opened or Opened(most=1)
+    keys = [
+        batch.key async for batch in batches(chunks, namespace, partition, from_ms=from_ms, to_ms=to_ms, opened=opened)
+    ]
     wanted = None if jobs is None else {job.encode() for job in jobs}
     for together in overlapping(keys):
         found: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
         for key in together:
-            body = zstandard.ZstdDecompressor().decompress(await chunks.get_raw(key), max_output_size=MAX_CHUNK_BYTES)
-            for line in body.splitlines():
+            for line in await opened.lines(chunks, key):
                 if wanted is not None and not _may_be_of(line, wanted):
                     continue
                 row = orjson.loads(line)
@@ -97,18 +145,24 @@ async def read(
 
 
 async def batches(
-    chunks: Chunks, namespace: str, partition: int, *, from_ms: int = 0, to_ms: int | None = None
+    chunks: Chunks,
+    namespace: str,
+    partition: int,
+    *,
+    from_ms: int = 0,
+    to_ms: int | None = None,
+    opened: Opened | None = None,
 ) -> AsyncIterator[Batch]:
     """The batches that may have entries between two instants, in no order; other days are not looked at."""
+    opened = opened or Opened()
     first_day, last_day = _day(from_ms), _day(to_ms) if to_ms is not None else "9999-12-31"
     for day in await days(chunks, namespace, partition):
         if not first_day <= day <= last_day:
             continue
-        async for stored in chunks.list_raw(f"{_folder(namespace, partition)}/{day}"):
-            if stored.key.endswith(_BATCH):
-                first, last = _range_of(stored.key)
-                if last[0] >= from_ms and (to_ms is None or first[0] <= to_ms):
-                    yield Batch(stored.key, first[0], last[0])
+        for key in await opened.keys(chunks, f"{_folder(namespace, partition)}/{day}"):
+            first, last = _range_of(key)
+            if last[0] >= from_ms and (to_ms is None or first[0] <= to_ms):
+                yield Batch(key, first[0], last[0])
 
 
 async def days(chunks: Chunks, namespace: str, partition: int) -> list[str]:

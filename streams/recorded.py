@@ -143,6 +143,11 @@ class Recorded:
             if fields.get("data"):
                 task.data = fields["data"].encode()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its beginning and its end are known."""
+        return self.is_born and self.status in ENDED
+
     def cut(self, start: StageName) -> Cut:
         """Run it again from a stage on, with what was recorded before.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streams.keys import PartitionKeys
     from streams.log import Log
 
-PAGE: Final = 1_000
+PAGE: Final = 250
 BEFORE_MS: Final = 1_000
 """A job's first entry may be that much older than what history says, by rounding and by clocks."""
 
@@ -36,8 +36,26 @@ class Chosen:
     created_us: int = 0
 
 
-async def recorded(log: Log, blobs: Blobs, chosen: Sequence[Chosen]) -> dict[str, Recorded]:
-    """Read some jobs; those that lie close together in time are read together, with what lies between them."""
+async def recorded(
+    log: Log, blobs: Blobs, chosen: Sequence[Chosen], opened: archive.Opened | None = None
+) -> dict[str, Recorded]:
+    """Read some jobs; those that lie close together in time are read together, with what lies between them.
+
+    Args:
+        log: With lifecycle.
+        blobs: With the archive.
+        chosen: The jobs.
+        opened: What was read of the archive before. Where that does not suffice, it is read anew.
+    """
+    found = await _read(log, blobs, chosen, opened)
+    lacking = [one for one in chosen if not found[one.job_id].is_whole]
+    if opened is not None and lacking:
+        opened.forget()
+        found |= await _read(log, blobs, lacking, opened)
+    return found
+
+
+async def _read(log: Log, blobs: Blobs, chosen: Sequence[Chosen], opened: archive.Opened | None) -> dict[str, Recorded]:
     found = {one.job_id: Recorded(one.job_id) for one in chosen}
     by_partition: dict[int, list[Chosen]] = {}
     for one in chosen:
@@ -55,8 +73,9 @@ async def recorded(log: Log, blobs: Blobs, chosen: Sequence[Chosen]) -> dict[str
             until_ms = min(to_ms, int(kept_from.partition("-")[0])) if kept_from else to_ms
             known = {entry_id for entry_id, _ in kept}
             async for entry_id, fields in archive.read(
-                blobs.chunks, log.keys.namespace, partition, from_ms=from_ms, to_ms=until_ms, jobs=wanted
-            ):
+                blobs.chunks, log.keys.namespace, partition, from_ms=from_ms, to_ms=until_ms, jobs=wanted,
+                opened=opened,
+            ):  # fmt: skip
                 if entry_id not in known:
                     found[fields["job"]].take(fields)
         for _, fields in kept:

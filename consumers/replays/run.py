@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from consumers.replays.gather import Chosen, recorded
 from consumers.replays.prepare import Prepared, check_there, missing_files, prepare
 from consumers.replays.select import Selection
 from schemas.replays import ReplayPlan, ReplayProblem
+from streams.archive import Opened
 from streams.errors import Refused
 from streams.pace import Pace
 from streams.recorded import NotRecorded
@@ -50,18 +51,19 @@ class Lost(Exception):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What replaying needs."""
+    """What replaying needs; `opened` is what was read of the archive before."""
 
     log: Log
     flows: Flows
     store: Store
     blobs: Blobs
+    opened: Opened = field(default_factory=Opened)
 
     async def prepared(
         self, jobs: Sequence[Chosen], request: ReplayRequest, replay_id: str
     ) -> list[tuple[Chosen, Prepared | NotRecorded]]:
         """Read some jobs and decide what of each runs again, or why it cannot."""
-        found = await recorded(self.log, self.blobs, jobs)
+        found = await recorded(self.log, self.blobs, jobs, self.opened)
         answers: list[tuple[Chosen, Prepared | NotRecorded]] = []
         for one in jobs:
             try:
@@ -70,6 +72,7 @@ class Means:
                     partitions=self.log.keys.partitions,
                 )  # fmt: skip
                 await check_there(ready, self.blobs, self.store)
+                await asyncio.sleep(0)  # whoever else runs here is not to wait for a whole page
                 answers.append((one, ready))
             except NotRecorded as lacking:
                 answers.append((one, lacking))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schemas.replays import ReplaySelection
     from streams.log import Log
 
-PAGE: Final = 200
+PAGE: Final = 100
 LETTERS: Final = 1_000
 """Dead letters that one command reads."""
 
