@@ -116,7 +116,7 @@ def event_view(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
             continue
         if name == "emitted":
             view[name] = [{"task": one["task"], "stage": one["stage"]} for one in orjson.loads(value or "[]")]
-        elif name in {"task", "revision", "attempt", "delivery", "started_at", "due_at"}:
+        elif name in {"task", "revision", "attempt", "delivery", "started_at", "due_at", "collected", "missing"}:
             view[name] = int(float(value)) if value else None
         elif name == "percent":
             view[name] = float(value)

@@ -19,6 +19,7 @@ class JobOutcome(BaseModel):
         missing: How many things the result lacks; it lists them.
         error: Why, as a short code, when something went wrong.
         links: Where to read on, below the API's address.
+        origin: The job that this one repeats.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class JobOutcome(BaseModel):
     created_at: datetime | None = None
     finished_at: datetime
     links: dict[str, str]
+    origin: str | None = None
 
     @property
     def event_type(self) -> str:

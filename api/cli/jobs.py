@@ -95,7 +95,8 @@ async def _show_job(services: "Services", job_id: str, *, as_json: bool) -> None
         ("finished", instant_text(view.finished_at)), ("not before", instant_text(view.run_at)),
         ("expires", instant_text(view.expires_at)), ("revision", view.revision if view.revision > 1 else None),
         ("priority", view.priority if view.priority != "normal" else None), ("missing", view.missing or None),
-        ("error", view.error), ("follows", view.parent), ("then", view.then), ("trace", view.trace_id),
+        ("error", view.error), ("follows", view.parent), ("repeats", view.origin), ("replay", view.replay),
+        ("then", view.then), ("trace", view.trace_id),
     )  # fmt: skip
     print_table(("", ""), [(name, value) for name, value in facts if value])
     await print_failures(services, job_id)

@@ -38,6 +38,7 @@ def outcome_of(
         created_at=_instant(created_ms) if created_ms else None,
         finished_at=_instant(ended_ms) if ended_ms else now,
         links={"self": f"{API}/{job_id}", "result": f"{API}/{job_id}/result", "artifacts": f"{API}/{job_id}/artifacts"},
+        origin=record.origin or None if record is not None else None,
     )
 
 

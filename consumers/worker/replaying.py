@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
+AT_ONCE: Final = 4
+"""Replays that one worker carries out at a time."""
 
 
 class Replayer(Service):
-    """Looks for replays that nobody carries out, and does one at a time."""
+    """Looks for replays that nobody carries out, and does a few at a time: one may be slow."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._replays = Replays(worker.client, worker.keys)
+        self._running: dict[str, asyncio.Task[None]] = {}
         super().__init__()
 
     @Service.task
@@ -35,10 +39,20 @@ class Replayer(Service):
         while not self.should_stop:
             try:
                 for replay_id in await self._replays.open_ids():
-                    await self._carry_out(replay_id)
-            except (*AWAY, OutOfMemoryError, TransientError) as error:
+                    if replay_id not in self._running and len(self._running) < AT_ONCE:
+                        self._running[replay_id] = asyncio.create_task(self._try(replay_id))
+            except AWAY as error:
                 logger.warning("replays wait: %s", error)
             await self.sleep(LOOK_EVERY_S)
+        await asyncio.gather(*self._running.values())
+
+    async def _try(self, replay_id: str) -> None:
+        try:
+            await self._carry_out(replay_id)
+        except (*AWAY, OutOfMemoryError, TransientError) as error:
+            logger.warning("replay %s waits: %s", replay_id, error)
+        finally:
+            self._running.pop(replay_id, None)
 
     async def _carry_out(self, replay_id: str) -> None:
         worker = self._worker
