@@ -26,8 +26,8 @@ PAGE: Final = 250
 MOST_ENTRIES: Final = 20_000
 """Entries of one object at most."""
 
-WITHIN_S: Final = 10.0
-"""What was read is written by then; it is looked for twice as often."""
+WITHIN_S: Final = 60.0
+"""What was read is written by then, in objects that are not too small; it is looked for twice as often."""
 
 REST: Final = 50
 """Pause after a page, in multiples of the time that it took."""

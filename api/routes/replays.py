@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from api.auth import Operator, Reader
@@ -26,15 +26,26 @@ EXAMPLE = {"select": {"flow": "filings", "since": "2026-01-01T00:00:00Z"}, "from
 async def start_replay(
     request: Request,
     caller: Operator,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     dry_run: Annotated[bool, Query()] = False,  # noqa: FBT002 - a query parameter
 ) -> Response:
-    """Run jobs again as new jobs that name their origin; `dry_run=true` only says what would run."""
+    """Run jobs again as new jobs that name their origin; `dry_run=true` only says what would run.
+
+    The same `Idempotency-Key` is the same replay.
+    """
     services = services_of(request)
     asked = fit(ReplayRequest, await read_json(request), "the replay")
     if dry_run:
         return Json(await plan(means_of(services), asked, tenant=caller.tenant))
     means_of(services)  # what a worker will need, named here when it is missing
-    record = await replays_of(services).create(asked, tenant=caller.tenant, created_by=caller.key_id)
+    record = await replays_of(services).create(
+        asked, tenant=caller.tenant, created_by=caller.key_id, identity=idempotency_key or ""
+    )
+    if record.request != asked:
+        raise Problem(
+            "submission-conflict",
+            f"this idempotency key stands for replay {record.replay_id}, which is another one; use another key",
+        )
     return Json(record.view, 202, {"Location": record.view.links["self"]})
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,11 +120,20 @@ class Replays:
         self._client = client
         self._keys = keys
 
-    async def create(self, request: ReplayRequest, *, tenant: str, created_by: str) -> ReplayRecord:
-        """Ask for a replay; a worker carries it out."""
-        record = ReplayRecord(
-            f"r-{uuid.uuid4().hex[:20]}", tenant, request, created_by, int(time.time() * 1_000)
-        )  # fmt: skip
+    async def create(self, request: ReplayRequest, *, tenant: str, created_by: str, identity: str = "") -> ReplayRecord:
+        """Ask for a replay; a worker carries it out.
+
+        Args:
+            request: What to replay.
+            tenant: Whose jobs.
+            created_by: Who asks, for people.
+            identity: What makes two sends one; the same gives the replay that is there.
+        """
+        name = hashlib.sha256(f"{tenant} {identity}".encode()).hexdigest() if identity else uuid.uuid4().hex
+        record = ReplayRecord(f"r-{name[:20]}", tenant, request, created_by, int(time.time() * 1_000))
+        if identity:
+            with suppress(NoSuchReplay):
+                return await self.get(record.replay_id, tenant=tenant)
         fields = {
             "tenant": tenant, "request": request.model_dump_json(), "created_by": created_by,
             "created": record.created_ms, "status": "queued",

@@ -252,12 +252,20 @@ class Run:
         self._noted_s = time.monotonic()
         return await self._replays.note(self._record)
 
+    async def fail(self, error: str) -> None:
+        """Give it up."""
+        await self._drop_half_opened("its replay failed")
+        await self._replays.end(self._record, "failed", error)
+
     async def _cancelled(self) -> None:
+        await self._drop_half_opened("its replay was cancelled")
+        await self._replays.end(self._record, "cancelled")
+
+    async def _drop_half_opened(self, reason: str) -> None:
         if self._record.opening:
             with suppress(Refused):
-                await self._means.log.cancel(self._record.opening, reason="its replay was cancelled")
+                await self._means.log.cancel(self._record.opening, reason=reason)
             self._record.opening = ""
-        await self._replays.end(self._record, "cancelled")
 
 
 async def submit_replayed(means: Means, ready: Prepared) -> Code:

@@ -71,7 +71,7 @@ class Replayer(Service):
                 raise
             except Exception as error:
                 logger.exception("replay %s failed", replay_id)
-                await self._replays.end(record, "failed", f"{type(error).__name__}: {error}")
+                await run.fail(f"{type(error).__name__}: {error}")
         except NoSuchReplay:
             await worker.client.srem(worker.keys.open_replays, replay_id)
         except Lost:

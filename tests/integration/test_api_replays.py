@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consumers.replays import run
 from consumers.worker import replaying
 from tests.support.api_place import ApiPlace, until
 
@@ -108,6 +109,31 @@ async def test_a_replay_is_planned_carried_out_and_leads_to_its_jobs(working: Ap
     assert jobs[0]["origin"] in " ".join(one["detail"] for one in planned["problems"])
     listed = (await working.call("GET", "replays")).body["items"]
     assert [one["replay_id"] for one in listed] == [replay_id]
+
+
+async def test_the_same_key_is_the_same_replay(place: ApiPlace, tenant: str) -> None:
+    await place.become(tenant)
+    key, body = {"Idempotency-Key": "mine"}, {"select": {"flow": "probe"}}
+    ids = {(await place.call("POST", "replays", body, headers=key)).body["replay_id"] for _ in range(2)}
+    assert len(ids) == 1
+    other = await place.call("POST", "replays", {"select": {"flow": "noop"}}, headers=key)
+    assert (other.status, other.body["type"]) == (422, "/problems/submission-conflict")
+    await place.become(f"{tenant}-other")
+    assert (await place.call("POST", "replays", body, headers=key)).body["replay_id"] not in ids
+
+
+async def test_a_replay_that_cannot_go_on_says_why(working: ApiPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = await working.submit()
+    await working.ended(origin)
+
+    async def breaks(*_: object, **__: object) -> None:
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr(run, "open_replayed", breaks)
+    body = {"select": {"jobs": [origin]}}
+    replay_id = (await working.call("POST", "replays", body)).body["replay_id"]
+    done = await over(working, replay_id)
+    assert (done["status"], done["error"]) == ("failed", "ValueError: nobody foresaw this")
 
 
 async def test_a_replay_is_stopped(working: ApiPlace) -> None:

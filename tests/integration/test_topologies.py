@@ -88,7 +88,7 @@ class Told(HistoryFollower):
 
 
 class PromptArchive(ArchiveFollower):
-    pause_s = 0.1
+    within_s = 0.1
 
 
 def making(made: list[Any], kind: Callable[[Worker], Any]) -> Callable[[Worker], Any]:
