@@ -3,7 +3,7 @@
 Nothing is pending in that group, so the server keeps no list of what was read, and one member a partition is enough:
 it holds a key while it works. Two that overlap write some entries twice, and readers drop repeats.
 
-Archiving is in no hurry, since lifecycle keeps a window anyway: it takes at most a fiftieth of the time, until what it
+Archiving is in no hurry, since lifecycle keeps a window anyway: it takes at most a hundredth of the time, until what it
 has not written is too old or too much; then it does not rest.
 """
 
@@ -29,7 +29,7 @@ MOST_ENTRIES: Final = 20_000
 WITHIN_S: Final = 60.0
 """What was read is written by then, in objects that are not too small; it is looked for twice as often."""
 
-REST: Final = 50
+REST: Final = 100
 """Pause after a page, in multiples of the time that it took."""
 
 HURRY_AFTER_S: Final = 600.0

@@ -18,6 +18,8 @@ from consumers.maintenance.chores import CHORES
 from consumers.maintenance.yard import Yard
 from consumers.noop import flow as noop
 from consumers.outcome import Done, Outcome, Reject
+from consumers.replays.gather import Chosen, recorded
+from consumers.replays.record import Replays
 from consumers.schedules import Kept, Ticker
 from consumers.submit import new_job
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
@@ -27,14 +29,18 @@ from schemas.events import SUBMIT
 from schemas.jobs import JobRequest
 from schemas.maintenance import Order
 from schemas.names import JobId
+from schemas.replays import ReplayRequest
 from schemas.schedules import ScheduleChange
 from streams import archive
 from streams.connect import AWAY
+from streams.copying import Copy, begin, carry_out
 from streams.errors import Refused, TransientError
 from streams.keys import job_id_for
 from streams.log import Log
 from streams.policy import AtOnce, RateLimit, StagePolicy
+from streams.replay import ReplayedJob, open_replayed
 from streams.scripts import Code
+from streams.sweep import sweep_claims
 from streams.telemetry import setup
 from streams.telemetry.traceparent import trace_of_job
 from tests.support import topologies
@@ -310,3 +316,43 @@ async def insist(attempt: Callable[[], Awaitable[Any]]) -> None:
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+async def test_a_part_of_a_job_runs_again_everywhere(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    async with everywhere(redis_url, namespace, tmp_path) as (place, _):
+        await place.start()
+        client, keys, blobs = place.log.client, place.log.keys, place.resources.blobs
+        origins = await submit_noops(place, 3)
+        for at, origin in enumerate(origins):
+            await place.ended(origin)
+            record = await place.log.job(origin)
+            assert record is not None
+            ended_ms = record.number("finished_at")
+            chosen = Chosen(origin, "noop", "default", "succeeded", record.created_ms, ended_ms)
+            cut = (await recorded(place.log, blobs, [chosen]))[origin].cut("download")
+            again = ReplayedJob(
+                JobId(f"{(at + 5) % PARTITIONS}-again.{at}"), "noop", cut.tasks, cut.next_task, b"{}", "",
+                origin=origin, once=("a", "b"), reused=cut.reused,
+            )  # fmt: skip
+            assert await open_replayed(place.log, again) == Code.OK
+            assert await open_replayed(place.log, again) == Code.DUPLICATE
+            done = await place.ended(again.job_id)
+            assert (done.status, done.number("extract.done"), done.origin) == ("succeeded", 3, origin)
+
+        replays = Replays(client, keys)
+        request = ReplayRequest.model_validate({"select": {"flow": "noop"}})
+        asked = await replays.create(request, tenant="default", created_by="test")
+        assert await replays.hold(asked.replay_id, "a", 10_000)
+        assert not await replays.hold(asked.replay_id, "b", 10_000)
+        await replays.begin(asked)
+        assert await replays.note(asked)
+        await replays.cancel(asked.replay_id, tenant="default")
+        assert not await replays.note(asked)
+        await replays.end(asked, "cancelled")
+        assert [one.status for one in await replays.page(tenant="default", before=None, limit=5)] == ["cancelled"]
+
+        source = keys.partition(0).lifecycle
+        copy = await begin(client, keys, Copy(source, f"{namespace}-into"), resume=False, force=False)
+        copied = [at.copied async for at in carry_out(client, keys, copy, per_s=1e6)]
+        assert copied[-1] == await client.xlen(f"{namespace}-into") > 0
+        assert not (await sweep_claims(client, keys, blobs.chunks)).missing

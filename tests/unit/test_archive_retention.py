@@ -39,7 +39,7 @@ def test_the_cut_off_never_passes_the_last_entry_by_size() -> None:
 @pytest.mark.parametrize(
     ("behind_s", "share", "expected"),
     [
-        pytest.param(1, 0.1, 0.5, id="no hurry"),
+        pytest.param(1, 0.1, 1.0, id="no hurry"),
         pytest.param(601, 0.1, 0.0, id="too old"),
         pytest.param(1, 0.51, 0.0, id="too much"),
     ],
