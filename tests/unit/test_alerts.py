@@ -55,7 +55,9 @@ def test_every_alert_has_an_example_and_a_page() -> None:
 def test_the_commands_of_the_pages_exist() -> None:
     commands = set(get_command(app).commands)  # type: ignore[attr-defined]
     used = {
-        word for page in (ROOT / "docs").rglob("*.md") for word in re.findall(r"\./millrace ([a-z]+(?:-[a-z]+)*)", page.read_text())
+        word
+        for page in (ROOT / "docs").rglob("*.md")
+        for word in re.findall(r"\./millrace ([a-z]+(?:-[a-z]+)*)", page.read_text())
     }
     assert used <= commands
 
