@@ -154,15 +154,30 @@ class Fetcher:
             return await download.whole()
 
     async def post(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float | None = None
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        any_status: bool = False,
     ) -> Response:
-        """Send a body (a webhook, say) under the same guard. Redirects are not followed: they fail as ``http_30x``."""
+        """Send a body (a webhook, say) under the same guard. Redirects are not followed: they fail as ``http_30x``.
+
+        Args:
+            url: Absolute http or https URL.
+            body: As it is sent.
+            headers: Added to the request.
+            timeout_s: For all of it; `FetcherConfig.page_timeout_s` if None.
+            any_status: As of `get`.
+        """
         timeout_s = self.config.page_timeout_s if timeout_s is None else timeout_s
         deadline = asyncio.get_running_loop().time() + timeout_s
         target = check_url(url, self.allow)
         response = await self._request("POST", target, _sendable(headers), deadline, timeout_s, body=body)
         with contextlib.closing(response):
-            self._check_answer(target, response, is_conditional=False)
+            if not any_status:
+                self._check_answer(target, response, is_conditional=False)
             head = ResponseHead.of(target.url, response, ())
             return await Download(head, response, self.config.max_page_bytes, deadline, timeout_s).whole()
 
