@@ -102,74 +102,282 @@ class Hop(BaseModel):
 
 
 class Finding(BaseModel):
-    """What a rule found.
+    """What a rule found on a page.
 
     Attributes:
         rule: Its id.
-        evidence: Selector, snippet or measured value, as text.
-        url: The page it is about.
+        detail: What is wrong, in words.
+        snippet: The element, header or line.
+        target: The address concerned, when it is another than the page.
+        count: Findings that it stands for, when only the first ones are kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: str
-    evidence: str = ""
-    url: str = ""
+    detail: str
+    snippet: str = ""
+    target: str = ""
+    count: int = 1
 
 
-class PageRecord(Payload):
-    """Into classify and extract, and collected: a page as it was read.
+class PageSeen(Payload):
+    """Into classify: what is known of a page at first sight.
 
     Attributes:
         requested_url: What was asked for, when redirects led elsewhere.
         status: HTTP status; 0 when there was no answer, and `failure` says why.
-        page: What was read from it (`consumers.audit`).
-        page_type, is_indexable: Found by classify.
-        reused: The copy of the audit before was still good (304).
+        markup: Types that its structured data names.
     """
 
-    kind: Literal["page"] = "page"
     url: str
     start: str
     requested_url: str = ""
     status: int = 0
     failure: str = ""
     depth: int = 0
+    is_html: bool = False
+    is_noindex: bool = False
+    canonical: str | None = None
+    title: str = ""
+    words: int = 0
+    markup: tuple[str, ...] = ()
+    is_article: bool = False
+    has_form: bool = False
+    terms: dict[str, float] = Field(default_factory=dict)
+
+
+class PageClass(PageSeen):
+    """Into extract: a page with its type.
+
+    Attributes:
+        is_indexable: Search engines may list it; `reason` says why not.
+    """
+
+    page_type: str
+    is_indexable: bool
+    reason: str = ""
+
+
+class KeptLink(BaseModel):
+    """A link of a page, as much as the site's rules need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    fragment: str = ""
+    internal: bool = True
+    nofollow: bool = False
+    text: str = ""
+
+
+class KeptPage(Payload):
+    """Collected by crawl: a page as the site's rules need it, and what its own rules found.
+
+    Attributes:
+        page: Its signals, without what `links`, `images` and `resources` say shorter.
+        resources: Kind and address of what it loads.
+        findings: Of the rules that judge pages; at most 50 of each.
+        passed, not_applicable, not_measured: Ids of the other rules.
+        reused: The copy of the audit before was still good (HTTP 304).
+    """
+
+    kind: Literal["page"] = "page"
+    url: str
+    depth: int = 0
     via: str = "link"
     found_on: str = ""
-    redirects: tuple[Hop, ...] = ()
-    content_type: str = ""
-    size_bytes: int = 0
-    ttfb_ms: float | None = None
+    page: dict[str, Any]
+    links: tuple[KeptLink, ...] = ()
+    images: tuple[str, ...] = ()
+    resources: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    passed: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
     etag: str | None = None
     last_modified: str | None = None
     reused: bool = False
     rendered: bool = False
-    page_type: str = ""
-    is_indexable: bool = False
-    page: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+
+
+class KeptClass(Payload):
+    """Collected by extract: a page's type and the terms that it is about."""
+
+    kind: Literal["class"] = "class"
+    url: str
+    page_type: str
+    is_indexable: bool
+    reason: str = ""
+    terms: dict[str, float] = Field(default_factory=dict)
 
 
 class Errand(Payload):
     """Into download: something beside the pages to ask for.
 
     Attributes:
-        kind: ``links`` asks whether addresses are there; ``site`` looks at robots.txt, sitemaps, llms.txt, host
-            variants and what a page that cannot be answers; the others are measured parts.
+        kind: ``link`` asks whether an address is there; ``site`` looks at robots.txt, sitemaps, llms.txt, host
+            variants and what an address that cannot be answers; the others are measured parts.
     """
 
-    kind: Literal["links", "site", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+    kind: Literal["link", "site", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
     start: str
-    urls: tuple[str, ...] = ()
+    url: str = ""
     found_on: str = ""
 
 
-class Kept(Payload):
-    """Collected by download: what an errand brought.
+class KeptErrand(Payload):
+    """Collected by download: what an errand brought."""
 
-    Attributes:
-        kind: As of the errand; ``links`` has one `data` for an address.
-    """
+    kind: Literal["link", "site", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+    url: str = ""
+    data: dict[str, Any]
+
+
+class Collected(BaseModel):
+    """Anything that was collected, to be told apart by its kind."""
+
+    model_config = ConfigDict(extra="allow")
 
     kind: str
-    data: dict[str, Any]
+
+
+# --- the published result ---------------------------------------------------------------------
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PageCounts(_Result):
+    """Pages by what became of them. `dropped` were found beyond the budget and not read."""
+
+    crawled: int
+    html: int
+    indexable: int
+    redirects: int
+    errors: int
+    blocked: int
+    reused: int
+    rendered: int
+    dropped: int
+    by_type: dict[str, int]
+
+
+class Example(_Result):
+    """One finding, to look at."""
+
+    url: str
+    detail: str
+    snippet: str = ""
+    target: str = ""
+
+
+class Issue(_Result):
+    """What one rule found on the site.
+
+    Attributes:
+        pages: On how many pages; `count` in all.
+        state: Against the audit before: ``new``, ``persisting``; ``first`` without one.
+        ignored: Findings that the site's owner decided to live with; not in `count`.
+    """
+
+    rule: str
+    category: str
+    severity: Severity
+    about: str
+    fix: str
+    pages: int
+    count: int
+    ignored: int = 0
+    examples: tuple[Example, ...] = ()
+
+
+class Deduction(_Result):
+    """What a rule costs its category, and why."""
+
+    rule: str
+    category: str
+    points: float
+    reason: str
+
+
+class Scores(_Result):
+    """0 to 100; `formula` says how they come about."""
+
+    overall: float
+    categories: dict[str, float]
+    deductions: tuple[Deduction, ...]
+    formula: str
+
+
+class FixItem(_Result):
+    """One thing to do: everything that has the same cause.
+
+    Attributes:
+        effect: 0 to 100, of what it brings.
+        effort: ``low``, ``medium`` or ``high``.
+        pages: How many it concerns.
+        example: One of them.
+        change: What to change.
+    """
+
+    rule: str
+    title: str
+    category: str
+    severity: Severity
+    cause: str
+    effect: float
+    effort: str
+    pages: int
+    urls: tuple[str, ...]
+    example: Example | None
+    change: str
+
+
+class Comparison(_Result):
+    """Against the audit before."""
+
+    previous: str
+    new: int
+    fixed: int
+    persisting: int
+    score_before: float | None
+    score_change: float | None
+
+
+class Unmeasured(_Result):
+    """A rule that could not be put, and why."""
+
+    rule: str
+    reason: str
+
+
+class AuditResult(_Result):
+    """What an audit found.
+
+    Attributes:
+        url: The start page after its redirects.
+        is_complete: Every page that was found was read.
+        issues: By rule, the worst first.
+        parts: What was measured beside the crawl, by kind; ``status`` is ``measured`` or ``not_measured``.
+        geo: AI-crawler access, llms.txt, structured data, answerability, authorship, freshness.
+        missing: What could not be had.
+    """
+
+    audit_id: str
+    url: str
+    website: str
+    pages: PageCounts
+    issue_count: int
+    scores: Scores
+    issues: tuple[Issue, ...]
+    fix_plan: tuple[FixItem, ...]
+    comparison: Comparison | None
+    not_measured: tuple[Unmeasured, ...]
+    rules: dict[str, int]
+    geo: dict[str, Any]
+    parts: dict[str, Any]
+    is_complete: bool
+    missing: tuple[str, ...] = ()

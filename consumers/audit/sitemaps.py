@@ -23,7 +23,9 @@ MAX_SITEMAPS: Final = 50
 """Files of one index that are read."""
 
 _ROOT: Final = re.compile(rb"<(?:[\w.-]+:)?(urlset|sitemapindex)\b")
-_LOCATION: Final = re.compile(rb"<(?:[\w.-]+:)?loc\s*>\s*(?:<!\[CDATA\[)?\s*(.*?)\s*(?:\]\]>)?\s*</(?:[\w.-]+:)?loc\s*>", re.DOTALL)
+_LOCATION: Final = re.compile(
+    rb"<(?:[\w.-]+:)?loc\s*>\s*(?:<!\[CDATA\[)?\s*(.*?)\s*(?:\]\]>)?\s*</(?:[\w.-]+:)?loc\s*>", re.DOTALL
+)
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
