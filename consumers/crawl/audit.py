@@ -15,11 +15,11 @@ from consumers.audit.sitemaps import read_listed
 from consumers.net import urls
 from consumers.net.errors import FetchFailedError, FetchRefusedError, status_error
 from consumers.net.visit import visit
-from consumers.outcome import Done, Emit, Outcome
+from consumers.outcome import Done, Emit, Outcome, Snooze
 from consumers.stage import stage
 from schemas.audit import AuditSpec, Errand, KeptPage, PageSeen, Target
 from streams.errors import PermanentError, TransientError
-from streams.policy import RetryPolicy, StagePolicy
+from streams.policy import RateLimit, RetryPolicy, StagePolicy, waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,14 +41,32 @@ FILE_START_BYTES: Final = 512
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml", "text/plain", ""})
 _XML: Final = frozenset({"text/xml", "application/xml", "application/gzip", "application/x-gzip", "text/plain", ""})
 
+BUSY_S: Final = 15.0
+"""Until an audit looks again whether the one before it of the same site is done."""
+
+SAT_OUT_S: Final = 0.25
+
 RETRY: Final = RetryPolicy(max_attempts=4, base_s=2, cap_s=300)
+
+
+def _beginning(target: Target) -> str | None:
+    """Audits begin at a rate, their pages do not."""
+    return "all" if target.via == "start" else None
 
 
 @stage(
     name="crawl",
     accepts=Target,
     emits=("crawl", "classify", "download"),
-    policy=StagePolicy(soft_timeout_s=120, timeout_s=150, concurrency=8, window=256, memory_mb=1_536, retry=RETRY),
+    policy=StagePolicy(
+        soft_timeout_s=120,
+        timeout_s=150,
+        concurrency=8,
+        window=256,
+        memory_mb=1_536,
+        retry=RETRY,
+        limits=(RateLimit("audits", 5, 60, by=_beginning),),
+    ),
 )
 async def crawl(target: Target, ctx: StageContext) -> Outcome:
     """Read one address; the first one also makes the audit known and sends for what is beside the pages."""
@@ -61,8 +79,10 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
         return Done((Emit("crawl", page, once=f"page {page.url}", budget=PAGES),))
     if target.kind == "sitemap":
         return await _emitted(await _listed(target, scope, known, ctx), ctx)
-    if target.via == "start":
-        await _begin(spec, ctx)
+    if target.via == "start" and (busy := await _begin(spec, ctx)) is not None:
+        return busy
+    if (wait := await _turn(target.url, ctx)) is not None:
+        return wait
     ctx.progress("reading pages", 5)
     document, not_modified = await _fetched(target, spec, ctx)
     if not_modified is not None:
@@ -87,9 +107,34 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
     return await _emitted(emits, ctx)
 
 
-async def _begin(spec: AuditSpec, ctx: StageContext) -> None:
+async def _begin(spec: AuditSpec, ctx: StageContext) -> Snooze | None:
+    """Make the audit known; one of the same site that runs already is waited for."""
     website = await ctx.store.websites.ensure(site_key(spec.url), tenant=ctx.tenant, url=spec.url)
     await ctx.store.audits.begin(ctx.job_id, website.id, spec.url, tenant=ctx.tenant)
+    other = await ctx.store.audits.running_before(ctx.job_id, tenant=ctx.tenant)
+    if other is None:
+        return None
+    ctx.log.info("audit %s of this site runs: this one waits for it", other)
+    return Snooze(BUSY_S, f"audit {other} of the same site runs")
+
+
+async def _turn(url: str, ctx: StageContext) -> Snooze | None:
+    """Wait for the host's turn, which all workers share; a short wait is sat out, a long one is a snooze."""
+    try:
+        asked_s = await ctx.robots.crawl_delay_s(url)
+        host = urls.host_of(url)
+    except (FetchFailedError, FetchRefusedError, ValueError):
+        return None  # told by the fetch itself
+    policy = ctx.politeness.policy
+    delay_s = min(max(asked_s or 0.0, policy.delay_s), policy.max_delay_s)
+    if not delay_s:
+        return None
+    limit = RateLimit("crawl", 1, delay_s)
+    wait_s = await ctx.reserve(limit, host)
+    if wait_s > SAT_OUT_S:
+        return Snooze(wait_s, waiting_for(limit.name))
+    await asyncio.sleep(wait_s)
+    return None
 
 
 async def _fetched(target: Target, spec: AuditSpec, ctx: StageContext) -> tuple[Document, KeptPage | None]:
@@ -99,7 +144,7 @@ async def _fetched(target: Target, spec: AuditSpec, ctx: StageContext) -> tuple[
         TransientError: It may be better later, and there are attempts left.
     """
     before = await _copy(target, ctx)
-    is_last = ctx.attempt >= RETRY.max_attempts
+    is_last = ctx.is_last_attempt
     try:
         async with visit(ctx, target.url):
             began = monotonic()
@@ -258,7 +303,7 @@ async def _listed(target: Target, scope: Scope, known: set[int], ctx: StageConte
         ctx.log.info("left out: %s", error, reason=error.reason)
         return []
     except FetchFailedError:
-        if ctx.attempt >= RETRY.max_attempts:
+        if ctx.is_last_attempt:
             return []
         raise
     listed = await asyncio.to_thread(read_listed, answer.body, answer.url)

@@ -42,7 +42,7 @@ async def download(errand: Errand, ctx: StageContext) -> Outcome:
         data = await _site(errand.start, ctx)
     else:
         ctx.progress(f"measuring {errand.kind}", 40)
-        data = await measure(errand, ctx, is_last=ctx.attempt >= RETRY.max_attempts)
+        data = await measure(errand, ctx, is_last=ctx.is_last_attempt)
     await ctx.collect(KeptErrand(kind=errand.kind, url=errand.url, data=data))
     return Done()
 
@@ -62,13 +62,13 @@ async def _asked(url: str, ctx: StageContext, *, keep_bytes: int = 0) -> dict[st
         ):
             head = answer.head
             shown = status_error(url, head.status, head.headers, now=datetime.now(UTC))
-            if isinstance(shown, FetchFailedError) and ctx.attempt < RETRY.max_attempts:
+            if isinstance(shown, FetchFailedError) and not ctx.is_last_attempt:
                 raise shown
             body = await answer.start(keep_bytes) if keep_bytes else b""
     except FetchRefusedError as error:
         return {"status": error.status or 0, "failure": error.reason}
     except FetchFailedError as error:
-        if ctx.attempt < RETRY.max_attempts:
+        if not ctx.is_last_attempt:
             raise
         return {"status": error.status or 0, "failure": error.reason}
     except ValueError:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from consumers.store.models import Audit, AuditIssue, AuditPage, AuditPart, Website
+from consumers.store.models import Audit, AuditIssue, AuditPage, AuditPart, Job, Website
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
+from schemas.jobs import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from consumers.store.database import Database
 
 BATCH_ROWS: Final = 500
+STALE_S: Final = 4_500
+"""An audit that has not ended by then never will: it has a time limit."""
 
 
 def page_digest(url: str) -> str:
@@ -40,6 +44,30 @@ class Audits:
         )
         async with self._database.begin() as session:
             await session.execute(new.on_conflict_do_nothing())
+
+    async def running_before(self, job_id: str, *, tenant: str) -> str | None:
+        """An audit of the same website that began earlier and has not ended; None when there is none."""
+        mine = aliased(Audit)
+        earlier = (Audit.created_at < mine.created_at) | (
+            (Audit.created_at == mine.created_at) & (Audit.job_id < mine.job_id)
+        )
+        query = (
+            select(Audit.job_id)
+            .join(mine, mine.website_id == Audit.website_id)
+            .outerjoin(Job, Job.job_id == Audit.job_id)
+            .where(
+                mine.job_id == job_id,
+                mine.tenant == tenant,
+                earlier,
+                Audit.revision == 0,
+                Audit.created_at > func.now() - timedelta(seconds=STALE_S),
+                func.coalesce(Job.status, "running").not_in(sorted(ENDED)),
+            )
+            .limit(1)
+        )
+        async with self._database.begin() as session:
+            found: str | None = await session.scalar(query)
+            return found
 
     async def get(self, job_id: str, *, tenant: str) -> Audit | None:
         """An audit, None when this tenant has no such one."""
