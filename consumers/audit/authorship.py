@@ -20,15 +20,43 @@ from consumers.audit.words import count_words
 ARTICLE_WORDS: Final = 80
 """Words of a lone article element that make a page an article."""
 
-_AUTHOR_METAS: Final = ("author", "article:author", "dc.creator", "dcterms.creator", "parsely-author", "sailthru.author", "byl")
-_PUBLISHED_METAS: Final = ("article:published_time", "datepublished", "date", "dc.date", "dc.date.issued", "dcterms.created", "pubdate", "publish-date", "parsely-pub-date")
-_MODIFIED_METAS: Final = ("article:modified_time", "og:updated_time", "datemodified", "last-modified", "dcterms.modified")
-_BYLINE_CLASS: Final = re.compile(r"(?:^|[-_ ])(?:byline|author|writer|posted-by|entry-author|contributor|autor|auteur)(?:$|[-_ ])", re.IGNORECASE)
+_AUTHOR_METAS: Final = (
+    "author",
+    "article:author",
+    "dc.creator",
+    "dcterms.creator",
+    "parsely-author",
+    "sailthru.author",
+    "byl",
+)
+_PUBLISHED_METAS: Final = (
+    "article:published_time",
+    "datepublished",
+    "date",
+    "dc.date",
+    "dc.date.issued",
+    "dcterms.created",
+    "pubdate",
+    "publish-date",
+    "parsely-pub-date",
+)
+_MODIFIED_METAS: Final = (
+    "article:modified_time",
+    "og:updated_time",
+    "datemodified",
+    "last-modified",
+    "dcterms.modified",
+)
+_BYLINE_CLASS: Final = re.compile(
+    r"(?:^|[-_ ])(?:byline|author|writer|posted-by|entry-author|contributor|autor|auteur)(?:$|[-_ ])", re.IGNORECASE
+)
 _BYLINE_TEXT: Final = re.compile(
     r"^(?:(?:written|posted|published|reviewed|words|story|article|text)\s+)?(?:by|von|par|por|di|door|av)\s*:?\s+[A-ZÀ-ÞЀ-Я][\w'’.-]+|^(?:author|autor|auteur|autore|written by)\s*:\s*\S+",
     re.IGNORECASE,
 )
-_BYLINE_CASED: Final = re.compile(r"(?:^|\b)(?:[Bb]y|BY|[Vv]on|[Pp]ar|[Pp]or|[Dd]i|[Dd]oor|[Aa]v)\s*:?\s+[A-ZÀ-ÞА-Я][\w'’.-]+(?:\s+(?:(?:[A-ZÀ-ÞА-Я]|de|van|von|der|la)[\w'’.-]*)){0,4}")
+_BYLINE_CASED: Final = re.compile(
+    r"(?:^|\b)(?:[Bb]y|BY|[Vv]on|[Pp]ar|[Pp]or|[Dd]i|[Dd]oor|[Aa]v)\s*:?\s+[A-ZÀ-ÞА-Я][\w'’.-]+(?:\s+(?:(?:[A-ZÀ-ÞА-Я]|de|van|von|der|la)[\w'’.-]*)){0,4}"
+)
 _MONTHS: Final = {
     name: number
     for number, names in enumerate(
@@ -40,16 +68,24 @@ _MONTHS: Final = {
     for name in names.split()
 }  # fmt: skip
 _ISO: Final = re.compile(r"\b((?:19|20)\d\d)-(\d{1,2})-(\d{1,2})(?:\b|T)")
-_DAY_FIRST: Final = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+|of\s+)?([^\W\d_]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)\d\d)\b")
+_DAY_FIRST: Final = re.compile(
+    r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+|of\s+)?([^\W\d_]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)\d\d)\b"
+)
 _MONTH_FIRST: Final = re.compile(r"\b([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+((?:19|20)\d\d)\b")
 _NUMERIC: Final = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./]((?:19|20)\d\d)\b")
 
 
 def read_authorship(
-    tree: LexborHTMLParser, markup: tuple[MarkupBlock, ...], open_graph: Mapping[str, str], metas: tuple[Meta, ...], reading: Reading
+    tree: LexborHTMLParser,
+    markup: tuple[MarkupBlock, ...],
+    open_graph: Mapping[str, str],
+    metas: tuple[Meta, ...],
+    reading: Reading,
 ) -> Authorship:
     """Whether the page is an article, by whom, of when."""
-    articles = [node for block in markup for node in walk(block.nodes) if any(is_a(one, "Article") for one in types_of(node))]
+    articles = [
+        node for block in markup for node in walk(block.nodes) if any(is_a(one, "Article") for one in types_of(node))
+    ]
     why = _why_article(tree, articles, open_graph)
     authors = [text_value(one) for node in articles for name in ("author", "creator") for one in values_of(node, name)]
     authors += [one.content for one in metas if one.key in _AUTHOR_METAS and not one.content.startswith("http")]
@@ -58,7 +94,13 @@ def read_authorship(
     for keys, kind in ((_PUBLISHED_METAS, "published"), (_MODIFIED_METAS, "modified")):
         dates += [(found, kind) for one in metas if one.key in keys and (found := iso_date(one.content))]
     dates += [(found, "visible") for found in _visible_dates(tree, reading)]
-    return Authorship(bool(why), why, tuple(dict.fromkeys(one for one in authors if one)), _byline(tree, reading), tuple(dict.fromkeys(dates)))
+    return Authorship(
+        bool(why),
+        why,
+        tuple(dict.fromkeys(one for one in authors if one)),
+        _byline(tree, reading),
+        tuple(dict.fromkeys(dates)),
+    )
 
 
 def iso_date(text: str) -> str | None:
@@ -117,7 +159,9 @@ def _why_article(tree: LexborHTMLParser, articles: list[dict[str, object]], open
 
 
 def _byline(tree: LexborHTMLParser, reading: Reading) -> str:
-    for node in tree.css('[rel~="author"], [itemprop="author"], address[class*="author"], [class*="byline" i], [class*="author" i]'):
+    for node in tree.css(
+        '[rel~="author"], [itemprop="author"], address[class*="author"], [class*="byline" i], [class*="author" i]'
+    ):
         if node.tag in {"link", "meta", "body", "html", "article", "main"} or is_hidden(node):
             continue
         marked = attribute(node, "rel") is not None or attribute(node, "itemprop") is not None

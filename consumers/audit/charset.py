@@ -50,12 +50,12 @@ def decode(body: bytes, content_type: str | None) -> tuple[str, Charset]:
         if body.startswith(mark):
             return body[len(mark) :].decode(name, "replace"), Charset(name, "bom")
     said = _HEADER.search(content_type or "")
-    if said and (name := _codec(said[1])):
-        return body.decode(name, "replace"), Charset(name, "header")
-    if name := declared_in_markup(body[:PRESCAN_BYTES]):
-        return body.decode(name, "replace"), Charset(name, "meta")
-    name = _detected(body)
-    return body.decode(name, "replace"), Charset(name, "detected")
+    if said and (sent := _codec(said[1])):
+        return body.decode(sent, "replace"), Charset(sent, "header")
+    if declared := declared_in_markup(body[:PRESCAN_BYTES]):
+        return body.decode(declared, "replace"), Charset(declared, "meta")
+    detected = _detected(body)
+    return body.decode(detected, "replace"), Charset(detected, "detected")
 
 
 def declared_in_markup(head: bytes) -> str | None:

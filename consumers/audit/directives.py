@@ -67,7 +67,10 @@ def link_headers(values: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Targets and parameters of Link headers."""
     for value in values:
         for found in _LINK.finditer(value):
-            yield found[1].strip(), {one[1].lower(): (one[2] or one[3] or "").strip() for one in _PARAMETER.finditer(found[2])}
+            yield (
+                found[1].strip(),
+                {one[1].lower(): (one[2] or one[3] or "").strip() for one in _PARAMETER.finditer(found[2])},
+            )
 
 
 def said(directives: Iterable[Directive], *names: str, agents: frozenset[str] = SEARCH_AGENTS) -> list[Directive]:

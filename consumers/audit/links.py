@@ -15,7 +15,9 @@ from consumers.net import urls
 
 MAX_LINKS: Final = 10_000
 _SCHEME: Final = re.compile(r"^\s*([A-Za-z][A-Za-z0-9+.\-]*)\s*:")
-_BROKEN_SCHEME: Final = re.compile(r"^\s*(?:https?(?:[;,.]|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE)
+_BROKEN_SCHEME: Final = re.compile(
+    r"^\s*(?:https?(?:[;,.]|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE
+)
 KNOWN_SCHEMES: Final = frozenset(
     ("http", "https", "mailto", "tel", "sms", "javascript", "data", "ftp", "ftps", "sftp", "file", "blob", "about", "geo",
      "callto", "skype", "whatsapp", "tg", "viber", "facetime", "webcal", "market", "intent", "magnet", "news", "irc",
@@ -58,7 +60,9 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
         href = attribute(node, "href")
         target, fragment, reason = _meaning(href, base)
         text = text_of(node, with_alt=True) if node.tag == "a" else (attributes.get("alt") or "")
-        handler = next((name for name in attributes if name.startswith(("onclick", "onmouse", "@click", "ng-click"))), "")
+        handler = next(
+            (name for name in attributes if name.startswith(("onclick", "onmouse", "@click", "ng-click"))), ""
+        )
         yield Link(
             href=href,
             url=target,
@@ -155,12 +159,16 @@ def read_images(tree: LexborHTMLParser, base: str) -> Iterator[Image]:
             is_decorative=(attributes.get("role") or "").strip().lower() in _PRESENTATION
             or is_hidden_from_all(node)
             or (named and "alt" not in attributes),
-            has_size=(width is not None and height is not None) or "aspect-ratio" in style or {"width", "height"} <= set(style),
+            has_size=(width is not None and height is not None)
+            or "aspect-ratio" in style
+            or {"width", "height"} <= set(style),
             is_lazy=(attributes.get("loading") or "").lower() == "lazy",
             width=width,
             height=height,
             formats=tuple(
-                (one.attributes.get("type") or (one.attributes.get("srcset") or "").split("?")[0].rsplit(".", 1)[-1]).lower()[:40]
+                (
+                    one.attributes.get("type") or (one.attributes.get("srcset") or "").split("?")[0].rsplit(".", 1)[-1]
+                ).lower()[:40]
                 for one in (picture.css("source") if picture is not None else ())
             ),
             snippet=snippet(node),
@@ -249,14 +257,18 @@ def read_controls(tree: LexborHTMLParser) -> Iterator[Control]:
             or (attributes.get("role") or "") in _PRESENTATION
         )
         yield Control("field", named, snippet(node))
-    for node in tree.css('button, [role="button"], input[type="submit" i], input[type="button" i], input[type="reset" i], input[type="image" i]'):
+    for node in tree.css(
+        'button, [role="button"], input[type="submit" i], input[type="button" i], input[type="reset" i], input[type="image" i]'
+    ):
         if is_hidden_from_all(node):
             continue
         if node.tag == "input":
             yield Control("button", _is_named_input(node, tree), snippet(node))
         elif node.tag != "a" or attribute(node, "href") is None:
             named = bool(name_of(node, tree)) or (attribute(node, "role") or "") in _PRESENTATION
-            yield Control("button", named or (attribute(node, "id") or object()) in labels or _is_in_label(node), snippet(node))
+            yield Control(
+                "button", named or (attribute(node, "id") or object()) in labels or _is_in_label(node), snippet(node)
+            )
     for node in tree.css("iframe, frame"):
         if not is_hidden_from_all(node) and attribute(node, "tabindex") != "-1":
             yield Control("frame", bool(name_of(node, tree, from_content=False)), snippet(node))

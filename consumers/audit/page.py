@@ -33,16 +33,37 @@ from consumers.audit.signals import (
     Resource,
 )
 from consumers.audit.words import count_words, language_of, primary
+from consumers.contacts.numbers import shown_numbers
 from consumers.net import urls
 
 _HTML_TYPES: Final = frozenset(("text/html", "application/xhtml+xml"))
 _LOOKS_HTML: Final = re.compile(rb"<!doctype html|<html|<head|<body|<title|<h1|<p[\s>]|<div|<a\s", re.IGNORECASE)
+_MAGIC: Final = (
+    (b"%PDF-", "a PDF"), (b"\x89PNG\r\n", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"),
+    (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "gzip data"), (b'{"', "JSON"), (b"[{", "JSON"),
+)  # fmt: skip
 _DOCTYPE: Final = re.compile(r"^(?:\s|<!--.*?-->|<\?xml[^>]*>)*<!doctype\s+([^>]*)>", re.IGNORECASE | re.DOTALL)
-_QUIRKY: Final = re.compile(r"html\s+public\s+[\"'](?:-//(?:ietf|w3c//dtd html (?:2|3|4\.0)|netscape|microsoft)|$)|html 4\.01 (?:frameset|transitional)//(?!.*http)", re.IGNORECASE)
+_QUIRKY: Final = re.compile(
+    r"html\s+public\s+[\"'](?:-//(?:ietf|w3c//dtd html (?:2|3|4\.0)|netscape|microsoft)|$)|html 4\.01 (?:frameset|transitional)//(?!.*http)",
+    re.IGNORECASE,
+)
 _HEAD_TAGS: Final = frozenset(("base", "link", "meta", "noscript", "script", "style", "template", "title"))
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|<!--.*?-->|<![^>]*>|<\?[^>]*>", re.DOTALL)
+_TAG: Final = re.compile(
+    r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|<!--.*?-->|<![^>]*>|<\?[^>]*>", re.DOTALL
+)
 _RAW_TEXT: Final = frozenset(("script", "style", "title", "noscript", "template"))
-_PHONE_IN_TEXT: Final = re.compile(r"(?<![\w/.-])\+?\(?\d[\d\s().\-/]{7,18}\d(?![\w/-])")
+_PLACEHOLDER: Final = re.compile(
+    r"lorem ipsum[\w ,]{0,40}|dolor sit amet|\{\{\s*[\w.|' ]{1,40}\s*\}\}|\$\{[\w.]{1,40}\}|<%=?[^%]{1,60}%>|%%[a-z_]{2,30}%%|"
+    r"\[(?:your|insert|add|enter|company|business|client|first|last|city|state|phone|email|product|service|name|placeholder|title)"
+    r"(?:[ _-](?:your|here|name|text|company|business|title|address|number|email|content|description|url|link|image|website|domain|"
+    r"phone|city|state|product|service|heading|a|an|the|of|date))*\]|"
+    r"(?:your|insert|add your|enter your|type your|replace this|sample|dummy|placeholder)(?: (?:own|heading|title|main|body|short))? "
+    r"(?:text|content|copy|title|heading|headline|description) (?:goes )?here|placeholder (?:text|content|copy)|\bdummy text\b|"
+    r"your (?:company|business|site|brand) name(?: here)?\b|click edit button to change this text|this is (?:an example page|dummy copy|"
+    r"placeholder text|sample text)|welcome to wordpress\. this is your first post|just another wordpress site|"
+    r"\btext goes here\b|\bcontent goes here\b|\bxxx-xxx-xxxx\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +84,7 @@ class Page:
         visible_words: Of the whole body, navigation included.
         visible_chars: As `visible_words`.
         open_graph: By property; the first value.
+        sniffed: What the first bytes say that the body is, when they say so; empty for HTML.
         rendered_words: Words of the main text after scripts ran; None when it was not rendered.
     """
 
@@ -77,6 +99,7 @@ class Page:
     content_type: str = ""
     is_html: bool = False
     looks_html: bool = False
+    sniffed: str = ""
     charset: Charset | None = None
     charset_in_prescan: bool = False
     doctype: str | None = None
@@ -114,6 +137,7 @@ class Page:
     authorship: Authorship = Authorship(False, "", (), "", ())
     unlinked_phones: tuple[str, ...] = ()
     csp_in_meta: str = ""
+    placeholders: tuple[str, ...] = ()
     rendered: Rendered | None = None
     rendered_words: int | None = None
 
@@ -164,7 +188,12 @@ class Page:
     def is_indexable(self) -> bool:
         """Whether it is HTML that answered 2xx, is not noindex and names no other page as canonical."""
         canonical = self.canonical
-        return self.is_ok and self.is_html and not self.is_noindex and (canonical is None or same_page(canonical, self.url))
+        return (
+            self.is_ok
+            and self.is_html
+            and not self.is_noindex
+            and (canonical is None or same_page(canonical, self.url))
+        )
 
     @property
     def locale(self) -> str:
@@ -221,6 +250,7 @@ def read_page(document: Document) -> Page:
         content_type=content_type,
         is_html=is_html,
         looks_html=looks_html,
+        sniffed=next((kind for mark, kind in _MAGIC if document.body.startswith(mark)), ""),
         rendered=document.rendered,
         directives=tuple(directives.header_directives(v for k, v in document.headers or () if k == "x-robots-tag")),
         base=url,
@@ -261,7 +291,10 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         metas=metas,
         directives=page.directives
         + tuple(
-            one for meta in metas if meta.key in directives.AGENTS for one in directives.meta_directives(meta.key, meta.content)
+            one
+            for meta in metas
+            if meta.key in directives.AGENTS
+            for one in directives.meta_directives(meta.key, meta.content)
         ),
         refreshes=tuple(_refreshes(metas, page)),
         canonicals=tuple(_canonicals(tree, page)),
@@ -296,6 +329,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         authorship=written,
         unlinked_phones=tuple(_unlinked_phones(tree, visible)),
         csp_in_meta=next((one.content for one in metas if one.key == "content-security-policy"), ""),
+        placeholders=tuple(_placeholders(tree, visible)),
         rendered_words=None if document.rendered is None else _rendered_words(document.rendered),
     )
 
@@ -429,19 +463,26 @@ def _belongs_in_head(node: LexborNode) -> bool:
 
 def _is_kept_from_snippets(tree: LexborHTMLParser, reading: Reading) -> bool:
     """Whether data-nosnippet covers more than half of the main text."""
-    marked = [one for one in tree.css("[data-nosnippet]") if one.tag in {"div", "span", "section", "main", "article", "body"}]
+    marked = [
+        one for one in tree.css("[data-nosnippet]") if one.tag in {"div", "span", "section", "main", "article", "body"}
+    ]
     total = sum(len(one.text) for one in reading.kept())
     return bool(marked) and total > 0 and max(len(text_of(one)) for one in marked) > total / 2
 
 
 def _unlinked_phones(tree: LexborHTMLParser, visible: str) -> list[str]:
-    linked = {re.sub(r"\D", "", attribute(one, "href") or "")[-8:] for one in tree.css('a[href^="tel:" i]')}
-    from consumers.contacts import phones_in_text  # noqa: PLC0415 - phonenumbers is slow to import
-
-    candidates = _PHONE_IN_TEXT.search(visible)
-    if candidates is None:
+    shown = shown_numbers(visible)
+    if not shown:
         return []
-    return [shown for shown, e164 in phones_in_text(visible) if re.sub(r"\D", "", e164)[-8:] not in linked][:20]
+    linked = {re.sub(r"\D", "", attribute(one, "href") or "")[-7:] for one in tree.css('a[href^="tel:" i]')}
+    return [one for one in shown if re.sub(r"\D", "", one)[-7:] not in linked][:20]
+
+
+def _placeholders(tree: LexborHTMLParser, visible: str) -> list[str]:
+    """Dummy text among what is shown; what stands in code samples is meant."""
+    found = list(dict.fromkeys(squeeze(one.group()) for one in _PLACEHOLDER.finditer(visible)))
+    samples = " ".join(one.text(deep=True) for one in tree.css("code, pre, kbd, samp")) if found else ""
+    return [one for one in found if one not in squeeze(samples)][:10]
 
 
 def _rendered_words(rendered: Rendered) -> int:

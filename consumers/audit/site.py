@@ -14,6 +14,7 @@ from typing import Final
 
 from consumers.audit.authorship import today
 from consumers.audit.document import Headers, Hop
+from consumers.audit.links import host_key
 from consumers.audit.page import Page
 from consumers.audit.rules.model import Fetched
 from consumers.audit.rules.thresholds import Thresholds
@@ -50,6 +51,8 @@ class PageFacts:
     organisations: tuple[tuple[str, str, str], ...]
     """Name, telephone and address of each organisation that the markup names."""
     og_image: str = ""
+    phones: tuple[str, ...] = ()
+    """E.164 of its ``tel:`` links."""
 
     @property
     def is_ok(self) -> bool:
@@ -121,7 +124,7 @@ class Probes:
         fetched: What was asked of targets that are no pages of the crawl: external links, images, files, by URL.
         robots_blocked: Internal URLs that were left alone because robots.txt says so.
         tls: None when it was not looked at.
-        rendered_brand_answers: Questions put to a model and those answers that name the brand; None without a model.
+        brand_answers: Answers of a model to category questions, and those of them that name or cite the brand.
     """
 
     robots_txt: TextFile | None = None
@@ -139,6 +142,10 @@ class Probes:
 
 class Site:
     """A site that was crawled.
+
+    Attributes:
+        facts: Pages by the URL that answered.
+        moved: Redirected requests by the URL that was asked.
 
     Args:
         start_url: Where the crawl began: the home page.
@@ -168,21 +175,23 @@ class Site:
         self.fragments: list[tuple[str, str, str]] = []
         self.home: Page | None = None
         self.server_headers: dict[str, Headers] = {}
+        self.moved: dict[str, PageFacts] = {}
         for page in pages:
             self._add(page)
-        self._by_request = {facts.requested_url: facts for facts in self.facts.values()}
 
     # Looking up
 
     def page(self, url: str) -> PageFacts | None:
         """The page that a URL led to."""
-        return self.facts.get(url) or self._by_request.get(url)
+        return self.facts.get(url) or self.moved.get(url)
 
     def answer(self, url: str) -> Fetched | None:
         """What asking a URL came to; None when it was not asked."""
-        if (facts := self._by_request.get(url)) or (facts := self.facts.get(url)):
+        if (facts := self.moved.get(url)) or (facts := self.facts.get(url)):
             first = facts.redirects[0].status if facts.redirects and facts.requested_url == url else 0
-            return Fetched(facts.status, facts.failure, facts.url, "text/html" if facts.is_html else "", None, {}, first)
+            return Fetched(
+                facts.status, facts.failure, facts.url, "text/html" if facts.is_html else "", None, {}, first
+            )
         return self.probes.fetched.get(url)
 
     def linking(self, url: str) -> list[str]:
@@ -231,7 +240,7 @@ class Site:
     # Building
 
     def _landing(self, number: int) -> int:
-        facts = self._by_request.get(self._names[number])
+        facts = self.moved.get(self._names[number])
         return self._numbers.get(facts.url, number) if facts else number
 
     def _number(self, url: str) -> int:
@@ -241,15 +250,19 @@ class Site:
         return found
 
     def _add(self, page: Page) -> None:
-        source = self._number(page.url)
-        if page.url not in self.facts or not page.redirects:
-            self.facts[page.url] = facts_of(page)
+        facts = facts_of(page)
         if page.redirects:
-            self.facts.setdefault(page.requested_url, facts_of(page))
+            self.moved[page.requested_url] = facts
+        is_known = page.url in self.facts
+        if not page.redirects or (not is_known and host_key(page.url) == host_key(self.start_url)):
+            self.facts[page.url] = facts
         if page.url == self.start_url or page.requested_url == self.start_url:
             self.home = page
         if page.headers is not None:
             self.server_headers[page.url] = page.headers
+        if is_known or page.url not in self.facts:
+            return  # its links are in the graph already, or it is another site's page
+        source = self._number(page.url)
         for link in page.links:
             if link.url is None:
                 continue
@@ -271,12 +284,12 @@ class Site:
 
 def facts_of(page: Page) -> PageFacts:
     """What `Site` keeps of a page."""
-    from consumers.audit.entity import organisations_of  # noqa: PLC0415 - reads pages, as this does
+    from consumers.audit.entity import linked_phones, organisations_of  # noqa: PLC0415 - reads pages, as this does
 
     return PageFacts(
         url=page.url, requested_url=page.requested_url, status=page.status, failure=page.failure, redirects=page.redirects,
         is_html=page.is_html, is_indexable=page.is_indexable, is_noindex=page.is_noindex, canonical=page.canonical,
         title=page.title, description=page.description, h1=page.h1, locale=page.locale, words=page.prose.words,
         digest=page.prose.digest, simhash=page.prose.simhash, alternates=page.alternates, series=page.series,
-        anchors=frozenset(page.anchors), organisations=organisations_of(page), og_image=page.open_graph.get("og:image", ""),
+        anchors=frozenset(page.anchors), organisations=organisations_of(page), og_image=page.open_graph.get("og:image", ""), phones=linked_phones(page),
     )  # fmt: skip

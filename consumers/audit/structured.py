@@ -22,7 +22,9 @@ Node = dict[str, Any]
 MAX_NODES: Final = 2_000
 _MAX_DEPTH: Final = 24
 _SCHEMA: Final = re.compile(r"^(?:https?://(?:www\.)?schema\.org/|schema:)", re.IGNORECASE)
-_WRAPPER: Final = re.compile(r"^\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/)|(?:-->|//\s*\]\]>|\]\]>|/\*\s*\]\]>\s*\*/)\s*;?\s*$")
+_WRAPPER: Final = re.compile(
+    r"^\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/)|(?:-->|//\s*\]\]>|\]\]>|/\*\s*\]\]>\s*\*/)\s*;?\s*$"
+)
 _TEXT_ATTRIBUTES: Final = {
     "meta": "content", "audio": "src", "embed": "src", "iframe": "src", "img": "src", "source": "src", "track": "src",
     "video": "src", "a": "href", "area": "href", "link": "href", "object": "data", "data": "value", "meter": "value",
@@ -128,7 +130,9 @@ def _node(data: dict[str, Any], depth: int, vocabulary: str) -> Node:
     node: Node = {"@vocabulary": vocabulary} if depth == 0 else {}
     for key, value in data.items():
         if key == "@type":
-            node["@type"] = [_name(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+            node["@type"] = [
+                _name(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+            ]
         elif key in {"@id", "@value", "@language"}:
             node[key] = value if isinstance(value, str) else str(value)
         elif not key.startswith("@") and depth < _MAX_DEPTH:
@@ -156,7 +160,9 @@ def _item(node: LexborNode, base: str, depth: int) -> Node:
     types = (attribute(node, "itemtype") or "").split()
     item: Node = {"@type": [_name(one) for one in types]}
     if depth == 0:
-        item["@vocabulary"] = "schema" if any("schema.org" in one.lower() for one in types) else "other" if types else "none"
+        item["@vocabulary"] = (
+            "schema" if any("schema.org" in one.lower() for one in types) else "other" if types else "none"
+        )
     if identifier := attribute(node, "itemid"):
         item["@id"] = identifier
     if depth < _MAX_DEPTH:
@@ -216,5 +222,3 @@ def _is_schema_rdfa(node: LexborNode) -> bool:
             return True
         current = current.parent
     return False
-
-

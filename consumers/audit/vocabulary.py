@@ -52,7 +52,7 @@ def is_a(name: str, ancestor: str) -> bool:
 
 def is_language(subtag: str) -> bool:
     """Whether a primary language subtag is registered."""
-    return subtag.lower() in _subtags()["language"] or "qaa" <= subtag.lower() <= "qtz" and len(subtag) == 3  # noqa: PLR2004
+    return subtag.lower() in _subtags()["language"] or ("qaa" <= subtag.lower() <= "qtz" and len(subtag) == 3)  # noqa: PLR2004
 
 
 def is_script(subtag: str) -> bool:

@@ -25,12 +25,18 @@ def audit_site(site: Site) -> tuple[Verdict, ...]:
 
 def audit_alone(page: Page, context: Context) -> tuple[Verdict, ...]:
     """What all rules say of a document of whose site nothing is known: what needs the site is not measured."""
-    return tuple(
-        _on_page(rule, page, context)
-        if rule.on_page is not None
-        else Verdict(rule.id, Status.NOT_MEASURED, why=f"needs {' and '.join(rule.needs)} of the site")
-        for rule in RULES.values()
+    return tuple(_alone(rule, page, context) for rule in RULES.values())
+
+
+def _alone(rule: Rule, page: Page, context: Context) -> Verdict:
+    lacking = Verdict(
+        rule.id, Status.NOT_MEASURED, why=f"needs more of the site than this document ({', '.join(rule.needs)})"
     )
+    if rule.on_page is None:
+        return lacking
+    verdict = _on_page(rule, page, context)
+    # Half of a rule can find a fault; it cannot say that there is none.
+    return lacking if rule.on_site is not None and verdict.status is Status.PASSED else verdict
 
 
 def _on_page(rule: Rule, page: Page, context: Context) -> Verdict:

@@ -100,7 +100,7 @@ class Context:
     is_linked: bool = True
     home_url: str | None = None
     lighthouse: tuple[Lighthouse, ...] = ()
-    resources: Mapping[str, "Fetched"] = field(default_factory=dict)
+    resources: Mapping[str, Fetched] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

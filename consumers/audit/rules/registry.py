@@ -27,7 +27,15 @@ RULES: Final[dict[str, Rule]] = {}
 
 
 def page_rule(
-    identifier: str, category: str, severity: str, tier: Tier, scope: Scope, needs: str, *guards: PageGuard, fix: str, threshold: str = ""
+    identifier: str,
+    category: str,
+    severity: str,
+    tier: Tier,
+    scope: Scope,
+    needs: str,
+    *guards: PageGuard,
+    fix: str,
+    threshold: str = "",
 ) -> Callable[[PageCheck], PageCheck]:
     """Declare a rule that judges one page. Its docstring says when it fails."""
 
@@ -40,7 +48,15 @@ def page_rule(
 
 
 def site_rule(
-    identifier: str, category: str, severity: str, tier: Tier, scope: Scope, needs: str, *guards: SiteGuard, fix: str, threshold: str = ""
+    identifier: str,
+    category: str,
+    severity: str,
+    tier: Tier,
+    scope: Scope,
+    needs: str,
+    *guards: SiteGuard,
+    fix: str,
+    threshold: str = "",
 ) -> Callable[[SiteCheck], SiteCheck]:
     """Declare a rule that judges the site. Its docstring says when it fails."""
 
@@ -52,8 +68,26 @@ def site_rule(
     return declare
 
 
+def site_part(identifier: str, *guards: SiteGuard) -> Callable[[SiteCheck], SiteCheck]:
+    """The part of a page rule that takes the crawl to judge."""
+
+    def declare(check: SiteCheck) -> SiteCheck:
+        RULES[identifier] = replace(RULES[identifier], on_site=check, site_guards=guards)
+        return check
+
+    return declare
+
+
 def _declared(
-    identifier: str, category: str, severity: str, tier: Tier, scope: Scope, needs: str, fix: str, threshold: str, about: str | None
+    identifier: str,
+    category: str,
+    severity: str,
+    tier: Tier,
+    scope: Scope,
+    needs: str,
+    fix: str,
+    threshold: str,
+    about: str | None,
 ) -> Rule:
     if category not in CATEGORIES:
         raise ValueError(f"rule {identifier}: {category} is no category; use one of {', '.join(CATEGORIES)}")
