@@ -228,9 +228,9 @@ class Errand(Payload):
 
 
 class KeptErrand(Payload):
-    """Collected by download: what an errand brought."""
+    """Collected by download: what an errand brought; and by crawl: a sitemap."""
 
-    kind: Literal["link", "site", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+    kind: Literal["link", "site", "sitemap", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
     url: str = ""
     data: dict[str, Any]
 

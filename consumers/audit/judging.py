@@ -7,9 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import TypeAdapter
+
 from consumers.audit.examine import page_of
 from consumers.audit.rules import Fetched, Status, Verdict, audit_site
-from consumers.audit.site import Probes, Site, TextFile
+from consumers.audit.site import Probes, Site, Sitemap, TextFile
 from consumers.net import robots, urls
 from schemas.audit import KeptClass, KeptErrand, KeptPage
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from consumers.audit.page import Page
 
+_SITEMAP: Final = TypeAdapter(Sitemap)
 QUEUED: Final = 64
 OK: Final = 200
 _END: Final = None
@@ -41,6 +44,7 @@ class Tally:
     fetched: dict[str, Fetched] = field(default_factory=dict)
     site: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
+    sitemaps: list[Sitemap] = field(default_factory=list)
     outcomes: dict[str, Counter[Status]] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
     pages: Counter[str] = field(default_factory=Counter)
@@ -59,6 +63,8 @@ class Tally:
         errand = KeptErrand.model_validate(contribution)
         if errand.kind == "link":
             self.fetched[errand.url] = fetched_of(errand.data)
+        elif errand.kind == "sitemap":
+            self.sitemaps.append(_SITEMAP.validate_python(errand.data))
         elif errand.kind == "site":
             self.site = errand.data
         elif errand.kind == "competitors":
@@ -154,6 +160,7 @@ def probes_of(tally: Tally) -> Probes:
         variants={url: fetched_of(one) for url, one in data.get("variants", {}).items()},
         fetched=tally.fetched,
         robots_blocked=frozenset(tally.blocked),
+        sitemaps=tuple(tally.sitemaps),
     )
 
 

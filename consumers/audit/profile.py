@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -22,9 +23,10 @@ MAX_VOCABULARY: Final = 50_000
 
 TITLE_WEIGHT: Final = 5.0
 HEADING_WEIGHT: Final = 3.0
-ANCHOR_WEIGHT: Final = 2.0
-_WORD: Final = re.compile(r"[^\W\d_][\w'’-]{1,30}", re.UNICODE)
-_SEPARATORS: Final = re.compile(r"\s+[|–—·:»-]\s+|\s*[|»]\s*")
+ANCHOR_WEIGHT: Final = 0.2
+MAX_ANCHORS: Final = 300
+_WORD: Final = re.compile(r"[^\W\d_][\w'\u2019-]{1,30}", re.UNICODE)
+_SEPARATORS: Final = re.compile("\\s+[|\u2013\u2014\u00b7:\u00bb-]\\s+|\\s*[|\u00bb]\\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class TermCounter:
 
     def __init__(self) -> None:
         self._pages = 0
-        self._weights: Counter[str] = Counter()
+        self._weights: dict[str, float] = {}
         self._in_pages: Counter[str] = Counter()
         self._suffixes: Counter[str] = Counter()
 
@@ -66,22 +68,9 @@ class TermCounter:
         pieces = _SEPARATORS.split(title)
         if len(pieces) > 1:
             self._suffixes.update({pieces[-1].strip(), pieces[0].strip()})
-        weights: Counter[str] = Counter()
-        for text, weight in (
-            (kept.text, 1.0),
-            (title, TITLE_WEIGHT),
-            (" . ".join(str(one.get("text", "")) for one in page.get("headings") or ()), HEADING_WEIGHT),
-        ):
-            for term, times in terms_in(text).items():
-                weights[term] += weight * (1 + log(times))  # type: ignore[assignment]
-        for link in kept.links[:300]:
-            if link.internal:
-                for term in terms_in(link.text):
-                    if term in weights or len(self._weights) < MAX_VOCABULARY:
-                        weights[term] += ANCHOR_WEIGHT / 10  # type: ignore[assignment]
-        for term, weight in weights.items():
+        for term, weight in _weights(kept, title).items():
             if term in self._weights or len(self._weights) < MAX_VOCABULARY:
-                self._weights[term] += weight  # type: ignore[assignment]
+                self._weights[term] = self._weights.get(term, 0.0) + weight
                 self._in_pages[term] += 1
 
     def brand_in_titles(self) -> tuple[str, int]:
@@ -111,11 +100,23 @@ class TermCounter:
         return tuple(found)
 
 
+def _weights(kept: KeptPage, title: str) -> dict[str, float]:
+    headings = " . ".join(str(one.get("text", "")) for one in kept.page.get("headings") or ())
+    weights: dict[str, float] = {}
+    for text, weight in ((kept.text, 1.0), (title, TITLE_WEIGHT), (headings, HEADING_WEIGHT)):
+        for term, times in terms_in(text).items():
+            weights[term] = weights.get(term, 0.0) + weight * (1 + log(times))
+    for link in kept.links[:MAX_ANCHORS]:
+        for term in terms_in(link.text) if link.internal else ():
+            weights[term] = weights.get(term, 0.0) + ANCHOR_WEIGHT
+    return weights
+
+
 def terms_in(text: str) -> Counter[str]:
     """Words and pairs of neighbouring words, in lower case, without frequent words that carry no topic."""
     words = [word.lower() for word in _WORD.findall(text)]
     found: Counter[str] = Counter(word for word in words if _is_topic(word))
-    found.update(f"{one} {two}" for one, two in zip(words, words[1:], strict=False) if _is_topic(one) and _is_topic(two))
+    found.update(f"{one} {two}" for one, two in pairwise(words) if _is_topic(one) and _is_topic(two))
     return found
 
 

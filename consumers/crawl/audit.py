@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -11,13 +12,14 @@ from consumers.audit.document import Document, Hop, Rendered, headers_of
 from consumers.audit.examine import Examined, examine, links_in
 from consumers.audit.frontier import Scope, is_file, is_suspicious, site_key, trap_budget
 from consumers.audit.remembered import remembered
-from consumers.audit.sitemaps import read_listed
+from consumers.audit.site import Sitemap, TextFile
+from consumers.audit.sitemap_file import read_sitemap
 from consumers.net import urls
 from consumers.net.errors import FetchFailedError, FetchRefusedError, status_error
 from consumers.net.visit import visit
 from consumers.outcome import Done, Emit, Outcome, Snooze
 from consumers.stage import stage
-from schemas.audit import AuditSpec, Errand, KeptPage, PageSeen, Target
+from schemas.audit import AuditSpec, Errand, KeptErrand, KeptPage, PageSeen, Target
 from streams.errors import PermanentError, TransientError
 from streams.policy import RateLimit, RetryPolicy, StagePolicy, waiting_for
 
@@ -36,6 +38,17 @@ BATCH: Final = 500
 """Emissions that go into one move."""
 
 MAX_SITEMAPS: Final = 50
+"""Of one index, and named in robots.txt."""
+
+MAX_INDEXES: Final = 2
+"""Indexes above a sitemap that are followed."""
+
+MAX_ENTRIES: Final = 50_000
+MAX_SITEMAP_BYTES: Final = 50 * 1024 * 1024
+GUESSED: Final = "guessed"
+"""Found on nothing: the customary address, which nobody has declared."""
+
+OK: Final = 200
 MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
 FILE_START_BYTES: Final = 512
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml", "text/plain", ""})
@@ -286,32 +299,56 @@ async def _beside(spec: AuditSpec, start: str, ctx: StageContext) -> list[Emit]:
         named = (await ctx.robots.rules(start)).sitemaps
     except (FetchFailedError, FetchRefusedError):
         named = ()
-    sitemaps = dict.fromkeys([*named[:MAX_SITEMAPS], urls.join(start, "/sitemap.xml")])
+    place = urls.join(start, "/robots.txt")
+    robots_txt = Target(url=place, start=start, depth=0, found_on=place)
+    guess = robots_txt.model_copy(update={"found_on": GUESSED})
+    found = [(one, robots_txt) for one in named[:MAX_SITEMAPS]] or [(urls.join(start, "/sitemap.xml"), guess)]
     return emits + [
-        _sitemap(url, start, depth=0)
-        for one in sitemaps
+        _sitemap(url, source, depth=0)
+        for one, source in found
         if (url := urls.normalise(one)) is not None and urls.same_site(url, start)
     ]
 
 
 async def _listed(target: Target, scope: Scope, known: set[int], ctx: StageContext) -> list[Emit]:
-    """What a sitemap leads to; one that is not there leads nowhere, which the site's rules tell."""
+    """What a sitemap leads to; it is kept for the rules about sitemaps too."""
+    is_declared = target.found_on != GUESSED
+    file, body = TextFile(target.url, 0), b""
     try:
         async with visit(ctx, target.url):
-            answer = await ctx.fetch.get(target.url, max_bytes=MAX_PAGE_BYTES * 4)
+            answer = await ctx.fetch.get(target.url, max_bytes=MAX_SITEMAP_BYTES, any_status=True)
+        file = TextFile(answer.url, answer.status, "", answer.content_type or "", "", len(answer.body))
+        body = answer.body if answer.status == OK else b""
     except FetchRefusedError as error:
-        ctx.log.info("left out: %s", error, reason=error.reason)
-        return []
-    except FetchFailedError:
-        if ctx.is_last_attempt:
+        file = TextFile(target.url, error.status or 0, error.reason)
+    except FetchFailedError as error:
+        if not ctx.is_last_attempt:
+            raise
+        file = TextFile(target.url, error.status or 0, error.reason)
+    if file.status != OK:
+        problem = file.failure or f"it answers HTTP {file.status}"
+        sitemap = Sitemap(file, (), (), (problem,), is_declared)
+        if not is_declared:
             return []
-        raise
-    listed = await asyncio.to_thread(read_listed, answer.body, answer.url)
-    further = [url for url in listed.sitemaps if urls.same_site(url, scope.start)] if target.depth < 2 else []  # noqa: PLR2004
-    emits = [_sitemap(url, target.start, target.depth + 1) for url in further]
-    pages = [url for url in listed.pages if hash(url) not in known and scope.may_crawl(url, 1)]
+    else:
+        sitemap = await ctx.run_cpu(read_sitemap_file, file, body, is_declared)
+    await ctx.collect(KeptErrand(kind="sitemap", url=target.url, data=asdict(sitemap)))
+    own = target.model_copy(update={"found_on": target.found_on or target.url})
+    emits = [
+        _sitemap(url, own, target.depth + 1)
+        for url in sitemap.children[:MAX_SITEMAPS]
+        if urls.same_site(url, scope.start) and target.depth < MAX_INDEXES
+    ]
+    locations = dict.fromkeys(url for one in sitemap.entries if (url := urls.normalise(one.loc)) is not None)
+    pages = [url for url in locations if hash(url) not in known and scope.may_crawl(url, 1)]
     emits += [_page(Target(url=url, start=target.start, depth=1, via="sitemap", found_on=target.url)) for url in pages]
     return emits
+
+
+def read_sitemap_file(file: TextFile, body: bytes, is_declared: bool) -> Sitemap:  # noqa: FBT001 - run_cpu's way
+    """A sitemap, at most `MAX_ENTRIES` of its addresses; runs in a subprocess."""
+    found = read_sitemap(file, body, is_declared=is_declared)
+    return replace(found, entries=found.entries[:MAX_ENTRIES])
 
 
 def _followed(links: Iterable[str], target: Target, scope: Scope, spec: AuditSpec, known: set[int]) -> list[Emit]:
@@ -331,10 +368,9 @@ def _page(target: Target) -> Emit:
     return Emit("crawl", target, once=f"page {target.url}", budget=PAGES)
 
 
-def _sitemap(url: str, start: str, depth: int) -> Emit:
-    return Emit(
-        "crawl", Target(url=url, start=start, depth=depth, kind="sitemap", via="sitemap"), once=f"sitemap {url}"
-    )
+def _sitemap(url: str, source: Target, depth: int) -> Emit:
+    target = Target(url=url, start=source.start, depth=depth, kind="sitemap", via="sitemap", found_on=source.found_on)
+    return Emit("crawl", target, once=f"sitemap {url}")
 
 
 def _checked(found: Iterable[str], follow: Sequence[str], kept: KeptPage, scope: Scope, known: set[int]) -> list[Emit]:
