@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consumers.audit.page import Page
+    from consumers.audit.profile import TermCounter
 
 _SITEMAP: Final = TypeAdapter(Sitemap)
 QUEUED: Final = 64
@@ -125,16 +126,17 @@ class PageQueue:
                 continue
             return
 
-    def site(self, start: str) -> Site:
-        """Read them into a site, to the end; blocks, so it runs in a thread."""
+    def site(self, start: str, counter: TermCounter) -> Site:
+        """Read them into a site, to the end, and count their terms; blocks, so it runs in a thread."""
         try:
-            return Site(start, self._pages())
+            return Site(start, self._pages(counter))
         finally:
             self._is_broken = True
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self, counter: TermCounter) -> Iterator[Page]:
         while (batch := self._queue.get()) is not _END:
             for kept in batch:
+                counter.add(kept)
                 yield page_of(kept)
 
 

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from consumers.audit.geo import geo_of
 from consumers.audit.judging import PageQueue, Tally, judge
+from consumers.audit.page import to_json
+from consumers.audit.profile import TermCounter, profile_of
+from consumers.audit.reporting import write_report
 from consumers.audit.rules import RULES, Status
 from consumers.audit.summary import (
     RuleTally,
@@ -21,6 +25,7 @@ from consumers.audit.summary import (
     severity_of,
     severity_rank,
 )
+from consumers.compile.audit_parts import measure_parts
 from consumers.net import urls
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
@@ -53,6 +58,8 @@ RANK: Final = 10**9
 """Ordinals of issues: the worst severity first, then in the order of the crawl."""
 
 MAX_MISSING: Final = 200
+MAX_LEAVING: Final = 100
+"""Links of a page to other sites that are kept for the backlinks of those."""
 
 
 class Issues:
@@ -112,7 +119,8 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     ctx.progress("judging the site", 70)
     record = await ctx.job()
     dropped = record.number("over_budget") if record is not None else 0
-    site, tally = await _site(spec.url, ctx)
+    counter = TermCounter()
+    site, tally = await _site(spec.url, counter, ctx)
     verdicts = await asyncio.to_thread(judge, site, tally, is_complete=not dropped)
     ctx.progress("keeping pages and issues", 80)
     await ctx.store.audits.clear(ctx.job_id, ctx.revision, tenant=ctx.tenant)
@@ -123,14 +131,28 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     await issues.flush()
     changed = await ctx.store.audits.compare(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     comparison = await _comparison(audit.previous, changed, scores_of(issues.tallies, tally.outcomes).overall, ctx)
+    profile = profile_of(spec, _home(site), counter)
+    parts = await measure_parts(spec, tally, profile, ctx)
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
+    geo = geo_of(site, profile, result.issues)
+    result = result.model_copy(update={"parts": parts, "geo": geo})
     await ctx.store.audits.finish(
         ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
     )
+    if spec.report:
+        ctx.progress("writing the report", 95)
+        await write_report(ctx.job_id, ctx)
     return Done(result=result, missing=result.missing)
 
 
-async def _site(start: str, ctx: StageContext) -> tuple[Site, Tally]:
+def _home(site: Site) -> dict[str, Any]:
+    if site.home is None:
+        return {}
+    signals: dict[str, Any] = orjson.loads(to_json(site.home))
+    return signals
+
+
+async def _site(start: str, counter: TermCounter, ctx: StageContext) -> tuple[Site, Tally]:
     """Stream what was collected into a site, built by a thread beside."""
     tally, pages = Tally(), PageQueue()
     batch: list[KeptPage] = []
@@ -142,12 +164,12 @@ async def _site(start: str, ctx: StageContext) -> tuple[Site, Tally]:
                 continue
             batch.append(kept)
             if building is None and tally.start and (kept.via != "start" or not kept.page.get("redirects")):
-                building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start))
+                building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start, counter))
             if building is not None and len(batch) >= BATCH:
                 await asyncio.to_thread(pages.put, batch)
                 batch = []
         if building is None:
-            building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start or start))
+            building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start or start, counter))
         await asyncio.to_thread(pages.put, batch)
     finally:
         await asyncio.to_thread(pages.end)
@@ -169,6 +191,7 @@ async def _site_issues(verdicts: Iterable[Verdict], tally: Tally, issues: Issues
 async def _pages(tally: Tally, issues: Issues, ctx: StageContext) -> None:
     """The second pass: pages with their types, and what their own rules found."""
     rows: list[dict[str, Any]] = []
+    links: list[dict[str, Any]] = []
     ordinal = 0
     async for one in ctx.collected(Collected):
         if one.kind != "page":
@@ -178,11 +201,26 @@ async def _pages(tally: Tally, issues: Issues, ctx: StageContext) -> None:
             example = Example(url=kept.url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
             await issues.add(finding.rule, example, finding.count)
         rows.append(_row(kept, tally, ordinal, ctx))
+        links += _leaving(kept, ordinal, ctx)
         ordinal += 1
         if len(rows) >= BATCH:
             await ctx.store.audits.add_pages(rows)
-            rows = []
+            await ctx.store.audits.add_links(links)
+            rows, links = [], []
     await ctx.store.audits.add_pages(rows)
+    await ctx.store.audits.add_links(links)
+
+
+def _leaving(kept: KeptPage, ordinal: int, ctx: StageContext) -> list[dict[str, Any]]:
+    found = [one for one in kept.links if not one.internal][:MAX_LEAVING]
+    return [
+        {
+            "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": ordinal * MAX_LEAVING + n, "tenant": ctx.tenant,
+            "site": urls.site_of(one.url), "url": kept.url, "target": one.url, "anchor": one.text,
+            "nofollow": one.nofollow,
+        }
+        for n, one in enumerate(found)
+    ]  # fmt: skip
 
 
 def _row(kept: KeptPage, tally: Tally, ordinal: int, ctx: StageContext) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from consumers.audit.measuring import measure
+from consumers.audit.measuring import backlinks, competitor, measured, pagespeed
 from consumers.audit.remembered import remembered
 from consumers.net import urls
 from consumers.net.errors import FetchFailedError, FetchRefusedError, status_error
@@ -42,9 +42,17 @@ async def download(errand: Errand, ctx: StageContext) -> Outcome:
         data = await _site(errand.start, ctx)
     else:
         ctx.progress(f"measuring {errand.kind}", 40)
-        data = await measure(errand, ctx, is_last=ctx.is_last_attempt)
+        data = await measured(errand.kind, ctx, lambda: _part(errand, ctx), is_last=ctx.is_last_attempt)
     await ctx.collect(KeptErrand(kind=errand.kind, url=errand.url, data=data))
     return Done()
+
+
+async def _part(errand: Errand, ctx: StageContext) -> dict[str, Any]:
+    if errand.kind == "pagespeed":
+        return await pagespeed(errand.start, ctx)
+    if errand.kind == "backlinks":
+        return await backlinks(errand.start, ctx)
+    return await competitor(errand.url, ctx)
 
 
 async def _asked(url: str, ctx: StageContext, *, keep_bytes: int = 0) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from consumers.store.models import Audit, AuditIssue, AuditPage, AuditPart, Job, Website
+from consumers.store.models import Audit, AuditIssue, AuditLink, AuditPage, AuditPart, Job, Website
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.jobs import ENDED
 
@@ -100,7 +100,7 @@ class Audits:
     async def clear(self, job_id: str, revision: int, *, tenant: str) -> None:
         """Remove what an unfinished compile of a revision wrote."""
         async with self._database.begin() as session:
-            for model in (AuditPage, AuditIssue):
+            for model in (AuditPage, AuditIssue, AuditLink):
                 await session.execute(
                     delete(model).where(model.job_id == job_id, model.revision == revision, model.tenant == tenant)
                 )
@@ -112,6 +112,23 @@ class Audits:
     async def add_issues(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write issues of a revision; they show when it is finished."""
         await self._add(AuditIssue, rows)
+
+    async def add_links(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write links that leave the site."""
+        await self._add(AuditLink, rows)
+
+    async def links_to(self, site: str, *, tenant: str, limit: int = 200) -> list[AuditLink]:
+        """Links from the tenant's other sites, of their newest audits, one a page and target."""
+        query = (
+            select(AuditLink)
+            .join(Audit, and_(Audit.job_id == AuditLink.job_id, Audit.revision == AuditLink.revision))
+            .join(Website, and_(Website.id == Audit.website_id, Website.last_audit == Audit.job_id))
+            .where(AuditLink.tenant == tenant, AuditLink.site == site)
+            .order_by(AuditLink.job_id, AuditLink.ordinal)
+            .limit(limit)
+        )
+        async with self._database.begin() as session:
+            return list(await session.scalars(query))
 
     async def _add(self, model: type[Any], rows: Sequence[dict[str, Any]]) -> None:
         for start in range(0, len(rows), BATCH_ROWS):
@@ -201,7 +218,7 @@ class Audits:
             )
             if website_id is None:
                 return
-            for model in (AuditPage, AuditIssue):
+            for model in (AuditPage, AuditIssue, AuditLink):
                 await session.execute(delete(model).where(model.job_id == job_id, model.revision < revision))
             newest = (
                 select(Audit.job_id)

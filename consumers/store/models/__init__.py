@@ -3,6 +3,7 @@
 from consumers.store.models.audits import (
     Audit,
     AuditIssue,
+    AuditLink,
     AuditPage,
     AuditPart,
     AuditReport,
@@ -18,6 +19,7 @@ from consumers.store.models.results import Contribution, Delivery, JobArtifact, 
 __all__ = [
     "Audit",
     "AuditIssue",
+    "AuditLink",
     "AuditPage",
     "AuditPart",
     "AuditReport",

@@ -119,6 +119,27 @@ class AuditIssue(Base):
     is_ignored: Mapped[bool]
 
 
+class AuditLink(Base):
+    """A link that leaves a site, for who asks which sites link to another.
+
+    Attributes:
+        site: Registrable domain that it leads to.
+    """
+
+    __tablename__ = "audit_links"
+    __table_args__ = (Index("ix_audit_links_tenant_site", "tenant", "site"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("audits.job_id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    site: Mapped[str]
+    url: Mapped[str]
+    target: Mapped[str]
+    anchor: Mapped[str]
+    nofollow: Mapped[bool]
+
+
 class AuditPart(Base):
     """Something measured beside the crawl: PageSpeed, keywords, rankings, backlinks, visibility, competitors.
 

@@ -85,6 +85,21 @@ def upgrade() -> None:
         "ix_audit_issues_job_id_revision_rule", "audit_issues", ["job_id", "revision", "rule"], unique=False
     )
     op.create_table(
+        "audit_links",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("ordinal", sa.BigInteger(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("site", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("anchor", sa.Text(), nullable=False),
+        sa.Column("nofollow", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["audits.job_id"], name=op.f("fk_audit_links_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "revision", "ordinal", name=op.f("pk_audit_links")),
+    )
+    op.create_index("ix_audit_links_tenant_site", "audit_links", ["tenant", "site"], unique=False)
+    op.create_table(
         "audit_pages",
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -152,6 +167,8 @@ def downgrade() -> None:
     op.drop_table("audit_parts")
     op.drop_index("ix_audit_pages_job_id_revision_digest", table_name="audit_pages")
     op.drop_table("audit_pages")
+    op.drop_index("ix_audit_links_tenant_site", table_name="audit_links")
+    op.drop_table("audit_links")
     op.drop_index("ix_audit_issues_job_id_revision_rule", table_name="audit_issues")
     op.drop_index("ix_audit_issues_job_id_revision_fingerprint", table_name="audit_issues")
     op.drop_table("audit_issues")
