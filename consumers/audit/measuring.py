@@ -45,6 +45,9 @@ SAMPLES: Final = 3
 MAX_FOUND: Final = 3
 """Competitors that are taken from search results."""
 
+PATIENCE_S: Final = 60.0
+"""An audit does not wait longer than this for a part."""
+
 MAX_ANSWER_CHARS: Final = 8_000
 MAX_OWN: Final = 200
 TEMPERATURE: Final = 0.7
@@ -56,7 +59,7 @@ async def measured(
     """A part, or why it was not measured.
 
     Raises:
-        TransientError: It may be had later, and there are attempts left.
+        TransientError: It may be had soon, and there are attempts left.
     """
     try:
         return await measure()
@@ -64,7 +67,7 @@ async def measured(
         ctx.log.warning("%s not measured: %s", kind, error, reason=error.reason)
         return not_measured(f"{error.reason}: {error}")
     except TransientError as error:
-        if not is_last:
+        if not is_last and (error.retry_after_s or 0.0) <= PATIENCE_S:
             raise
         ctx.log.warning("%s not measured: %s", kind, error, reason=error.reason)
         return not_measured(f"{error.reason}: {error}")

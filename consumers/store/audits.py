@@ -167,7 +167,7 @@ class Audits:
                 .where(now.job_id == job_id, now.revision == revision)
                 .group_by(now.state)
             )
-            states = dict(counted.tuples().all())
+            states: dict[str, int] = {row[0]: row[1] for row in counted}
             fixed = await session.scalar(
                 select(func.count()).select_from(old).where(
                     old.job_id == previous.job_id, old.revision == previous.revision,
