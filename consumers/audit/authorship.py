@@ -152,7 +152,7 @@ def _why_article(tree: LexborHTMLParser, articles: list[dict[str, object]], open
         return "og:type is article"
     if "article:published_time" in open_graph:
         return "article:published_time is set"
-    elements = [one for one in tree.css("article") if one.css_first("article") is None]
+    elements = tree.css("article")
     if len(elements) == 1 and count_words(text_of(elements[0])) >= ARTICLE_WORDS:
         return "one article element holds the text"
     return ""

@@ -6,7 +6,6 @@ more or less than the rule, the difference is written here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,7 +16,6 @@ from consumers.audit.signals import Link
 from consumers.audit.words import primary
 
 _LANGUAGES: Final = frozenset(("en", "ja", "es", "pt", "ko", "sv", "de", "ta", "fa"))
-_BARE_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 AUDITS: Final = {
     "document-title": ("title-missing",),
     "meta-description": ("description-missing",),
@@ -45,8 +43,8 @@ def seo_audits(page: Page, verdicts: Iterable[Verdict]) -> dict[str, bool]:
 
 
 def _says_nothing(link: Link, page: Page) -> bool:
-    """As Lighthouse has it: phrases of its nine languages only, and a text that is nothing but an address."""
+    """As Lighthouse has it: phrases of its nine languages only."""
     if link.url is None or "nofollow" in link.rel or same_page(link.url, page.url):
         return False
     language = primary(link.lang) or primary(page.lang)
-    return bool(_BARE_URL.fullmatch(link.text)) or (language in _LANGUAGES and is_generic(link.text, language))
+    return (not language or language in _LANGUAGES) and is_generic(link.text, language)

@@ -21,7 +21,7 @@ _FICTION: Final = re.compile(
     r"33(?:19900|26191|35301|46571|53649|63998)\d{4}|49(?:30230|69900|4066969|22147147|8999998)\d+)$"
 )
 _SEQUENCES: Final = ("0123456789", "1234567890", "9876543210", "0987654321", "12345678", "87654321")
-_DATED: Final = re.compile(r"\d\d?[-./]\d\d?[-./](?:1[0-9]|20)\d\d(?!\d)")
+_DATED: Final = re.compile(r"\d\d?[^\w\s]\d\d?[^\w\s](?:1[0-9]|20)\d\d(?!\d)")
 _REGION_OF_TLD: Final = {"uk": "GB", "com": "", "eu": "", "su": "RU"}
 _MIN_SAME: Final = 6
 

@@ -27,6 +27,7 @@ _ATTRIBUTES: Final = (
     ("video", "poster"), ("object", "data"), ("body", "background"), ("html", "manifest"),
     ("blockquote, q, ins, del", "cite"),
 )  # fmt: skip
+_MARKUP: Final = ("url", "logo", "image", "contentUrl", "thumbnailUrl")
 _SHARED: Final = frozenset(("og:url", "og:image", "og:image:url", "og:image:secure_url", "og:video", "og:audio", "twitter:image", "twitter:url"))
 
 
@@ -132,8 +133,8 @@ def references(body: bytes, url: str) -> Iterator[str]:
                 yield found
     for block in structured.read_markup(tree, base):
         for node in structured.walk(block.nodes):
-            for values in node.values():
-                for value in values if isinstance(values, list) else ():
+            for name in _MARKUP:
+                for value in structured.values_of(node, name):
                     if isinstance(value, str) and value.startswith(("http://", "https://")) and (found := urls.resolve(base, value)):
                         yield found
     for one in tree.css("meta[content]"):
