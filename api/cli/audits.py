@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 _SEVERITIES: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "bright_black"}
 _SHOWN: Final = 3
 
-PageFile = Annotated[Path, typer.Argument(metavar="FILE", help="The document as it was fetched, decoded.", dir_okay=False)]
+PageFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The document as it was fetched, decoded.", dir_okay=False)
+]
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where it was fetched from.")]
 Status = Annotated[int, typer.Option("--status", metavar="N", min=100, max=599, help="The HTTP status of the answer.")]
 HeaderList = Annotated[
     list[str] | None,
-    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of the answer; repeat. None given: not known."),
+    typer.Option(
+        "--header", "-H", metavar="'NAME: VALUE'", help="A header of the answer; repeat. None given: not known."
+    ),
 ]
 
 
-def audit_page(file: PageFile, *, url: Url, status: Status = 200, header: HeaderList = None, as_json: Json = False) -> None:
+def audit_page(
+    file: PageFile, *, url: Url, status: Status = 200, header: HeaderList = None, as_json: Json = False
+) -> None:
     """Audit one document: what is wrong with it, with evidence; what needs more than the document is not measured."""
     from datetime import UTC, datetime
 
@@ -32,11 +38,11 @@ def audit_page(file: PageFile, *, url: Url, status: Status = 200, header: Header
     from consumers.audit.rules import Context
 
     if not url.lower().startswith(("http://", "https://")):
-        raise typer.BadParameter(f"{url!r} is no web address; give it whole, like https://example.com/page", param_hint="--url")
+        raise typer.BadParameter(
+            f"{url!r} is no web address; give it whole, like https://example.com/page", param_hint="--url"
+        )
     pairs = [_header(one) for one in header or ()]
-    document = Document(
-        url=url, status=status, headers=headers_of(pairs) if header else None, body=_content(file)
-    )
+    document = Document(url=url, status=status, headers=headers_of(pairs) if header else None, body=_content(file))
     found = public(*audit_document(document, Context(today=datetime.now(UTC).date())))
     if as_json:
         print_json(found)
@@ -51,7 +57,9 @@ def audit_page(file: PageFile, *, url: Url, status: Status = 200, header: Header
         f"{len(found['issues'])} issues, {len(found['passed'])} rules passed, {len(found['not_applicable'])} not applicable, "
         f"{len(found['not_measured'])} not measured."
     )
-    next_step(("audit-page … --json", "prints all evidence and the signals"), ("submit audit URL", "audits the whole site"))
+    next_step(
+        ("audit-page … --json", "prints all evidence and the signals"), ("submit audit URL", "audits the whole site")
+    )
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -90,7 +98,10 @@ def robots_check(file: RobotsFile, urls: Urls, *, agent: Agent, as_json: Json = 
 
 
 SitesFolder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Holds the sites as folders, and what is expected of them.", exists=True, file_okay=False)
+    Path,
+    typer.Argument(
+        metavar="DIR", help="Holds the sites as folders, and what is expected of them.", exists=True, file_okay=False
+    ),
 ]
 
 

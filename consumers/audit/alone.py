@@ -47,7 +47,10 @@ def _as_file(document: Document, page: Page, context: Context) -> tuple[frozense
         return _ROBOTS, _site(page, context, Probes(robots_txt=file, robots=robots))
     if path == "/llms.txt":
         return _LLMS, _site(page, context, Probes(llms_txt=_file(document, page, body.decode("utf-8", "replace"))))
-    if not page.is_html and (re.search(r"sitemap.*\.(?:xml|txt)(?:\.gz)?$", name) or re.search(rb"<(?:\w+:)?(?:urlset|sitemapindex)\b", body[:2_048])):
+    if not page.is_html and (
+        re.search(r"sitemap.*\.(?:xml|txt)(?:\.gz)?$", name)
+        or re.search(rb"<(?:\w+:)?(?:urlset|sitemapindex)\b", body[:2_048])
+    ):
         sitemap = read_sitemap(_file(document, page, ""), body)
         return _SITEMAP, _site(page, context, Probes(sitemaps=(sitemap,)))
     return frozenset(), None

@@ -16,7 +16,29 @@ _WRITTEN_OUT: Final = re.compile(
 )
 _DOT: Final = re.compile(r"\s*[\[({]\s*(?:dot|\.|punkt|point)\s*[\])}]\s*|\s*\.\s*", re.IGNORECASE)
 _FILES: Final = frozenset(
-    ("png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "ico", "css", "js", "mjs", "woff", "woff2", "ttf", "mp4", "webm", "pdf", "html", "php", "json", "map")
+    (
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "webp",
+        "svg",
+        "avif",
+        "ico",
+        "css",
+        "js",
+        "mjs",
+        "woff",
+        "woff2",
+        "ttf",
+        "mp4",
+        "webm",
+        "pdf",
+        "html",
+        "php",
+        "json",
+        "map",
+    )
 )
 _RESERVED: Final = re.compile(
     r"@(?:.+\.)?(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost|domain\.(?:com|tld)|yourdomain\.\w+|your-?domain\.\w+|"
@@ -24,7 +46,10 @@ _RESERVED: Final = re.compile(
     r"sentry\.wixpress\.com|sentry-next\.wixpress\.com|wixpress\.com|acme\.\w+|placeholder\.\w+|beispiel\.de|exemple\.(?:fr|com)|ejemplo\.com)$",
     re.IGNORECASE,
 )
-_NOBODY: Final = re.compile(r"^(?:your-?(?:name|email)|you|user(?:name)?|name|email|someone|somebody|john\.?doe|jane\.?doe|jdoe|firstname\.lastname|foo|xxx+|no-?reply|donotreply)@", re.IGNORECASE)
+_NOBODY: Final = re.compile(
+    r"^(?:your-?(?:name|email)|you|user(?:name)?|name|email|someone|somebody|john\.?doe|jane\.?doe|jdoe|firstname\.lastname|foo|xxx+|no-?reply|donotreply)@",
+    re.IGNORECASE,
+)
 
 
 def is_placeholder(address: str) -> bool:

@@ -67,8 +67,16 @@ def contacts_of(page: Page, region: str | None = None) -> Contacts:
             if isinstance(one, str) and (network := network_of(one))
         ]
     for node in walk(page.nodes):
-        mails += [Contact(found, "schema.org", page.url) for one in values_of(node, "email") if (found := emails.normalised(_bare(one)))]
-        phones += [Contact(found, "schema.org", page.url) for one in values_of(node, "telephone") if (found := to_e164(str(one), region))]
+        mails += [
+            Contact(found, "schema.org", page.url)
+            for one in values_of(node, "email")
+            if (found := emails.normalised(_bare(one)))
+        ]
+        phones += [
+            Contact(found, "schema.org", page.url)
+            for one in values_of(node, "telephone")
+            if (found := to_e164(str(one), region))
+        ]
     for link in page.links:
         href = (link.href or "").strip()
         if href.lower().startswith("mailto:"):

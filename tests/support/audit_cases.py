@@ -32,7 +32,9 @@ def alternates(*pairs: tuple[str, str], url: str = EN, lang: str = "en") -> Docu
 
 
 def article(main: str, extra: str = "") -> Document:
-    said = '<meta property="article:published_time" content="2026-02-01T08:00:00Z"><meta name="author" content="Ida Holm">'
+    said = (
+        '<meta property="article:published_time" content="2026-02-01T08:00:00Z"><meta name="author" content="Ida Holm">'
+    )
     return doc(f"<main>{H1}{main}<p><a href='/guides/'>Guides</a></p></main>", head=in_head(said + extra))
 
 
@@ -46,7 +48,10 @@ def home(organisation: str, links: str = '<a href="/about">About us</a>') -> Doc
 
 ORGANISATION = f'{{"@context":"https://schema.org","@type":"Organization","name":"Harbour Lamps","url":"{HOME}","logo":"{LOGO}","sameAs":["https://www.instagram.com/harbourlamps"]}}'
 PLAIN_ARTICLE = article(prose(120))
-LISTED = prose(900) + "<ul><li>Brass, 60 cm</li><li>Bronze, 75 cm</li></ul><p>Source: <a href='https://glassworks.example/data'>the works, 2025</a></p>"
+LISTED = (
+    prose(900)
+    + "<ul><li>Brass, 60 cm</li><li>Bronze, 75 cm</li></ul><p>Source: <a href='https://glassworks.example/data'>the works, 2025</a></p>"
+)
 DATED = "<meta property='article:modified_time' content='{}'>"
 CLEAN = doc()
 
@@ -195,12 +200,34 @@ PAGE_CASES: dict[str, tuple[Document, Document]] = {
     "geo-snippet-blocked": (doc(head=in_head('<meta name="robots" content="max-snippet:49">')), doc(head=in_head('<meta name="robots" content="max-snippet:50">'))),
 }  # fmt: skip
 
-FAST = Lighthouse("mobile", 0.95, {name: {"score": 1, "value": 0.01} for name in ("largest-contentful-paint", "cumulative-layout-shift", "total-blocking-time", "total-byte-weight", "render-blocking-insight", "color-contrast")})
+FAST = Lighthouse(
+    "mobile",
+    0.95,
+    {
+        name: {"score": 1, "value": 0.01}
+        for name in (
+            "largest-contentful-paint",
+            "cumulative-layout-shift",
+            "total-blocking-time",
+            "total-byte-weight",
+            "render-blocking-insight",
+            "color-contrast",
+        )
+    },
+)
 SLOW = Lighthouse("mobile", 0.42, {
     "largest-contentful-paint": {"score": 0.2, "value": 4_100.0}, "cumulative-layout-shift": {"score": 0.3, "value": 0.3},
     "total-blocking-time": {"score": 0.2, "value": 700.0}, "total-byte-weight": {"score": 0.2, "value": 4_000_000.0},
     "render-blocking-insight": {"score": 0.0}, "color-contrast": {"score": 0},
 })  # fmt: skip
-LIGHTHOUSE_RULES = ("perf-lcp", "perf-cls", "perf-tbt", "perf-score-low", "perf-render-blocking", "perf-page-weight", "a11y-contrast")
+LIGHTHOUSE_RULES = (
+    "perf-lcp",
+    "perf-cls",
+    "perf-tbt",
+    "perf-score-low",
+    "perf-render-blocking",
+    "perf-page-weight",
+    "a11y-contrast",
+)
 """Rules that fail with `SLOW`, pass with `FAST` and are not measured without either."""
 POLICY_RULES = ("link-external-followed",)

@@ -22,7 +22,7 @@ SENTENCES = (
     "Cables come in cotton or in rubber, and both can be cut to length with ordinary kitchen scissors.",
 )
 QUESTION = (
-    '<h2>How high should a ship lamp hang?</h2><p>A ship lamp should hang between sixty and seventy-five centimetres above the '
+    "<h2>How high should a ship lamp hang?</h2><p>A ship lamp should hang between sixty and seventy-five centimetres above the "
     "table, measured from the wood to the lower rim of the glass. At this height nobody looks into the bulb, the light still "
     "reaches both ends of a table for six, and tall guests do not touch the shade when they stand up.</p>"
 )
@@ -106,9 +106,9 @@ def verdict(rule: str, document: Document, **context: object) -> Verdict:
     return next(one for one in said if one.rule == rule)
 
 
-def site_verdict(rule: str, *documents: Document, probes: Probes | None = None, start: str = HOME, complete: bool = True) -> Verdict:
+def site_verdict(
+    rule: str, *documents: Document, probes: Probes | None = None, start: str = HOME, complete: bool = True
+) -> Verdict:
     """What one rule says of a site."""
     site = Site(start, map(read_page, documents), probes, is_complete=complete, on=TODAY)
     return next(one for one in audit_site(site) if one.rule == rule)
-
-

@@ -33,7 +33,9 @@ def test_followed_external_links_are_a_policy() -> None:
     on = Thresholds(external_followed=True)
     assert verdict("link-external-followed", CLEAN).status is Status.NOT_APPLICABLE
     assert verdict("link-external-followed", CLEAN, thresholds=on).status is Status.FAILED
-    assert verdict("link-external-followed", doc("<main><p>alone</p></main>"), thresholds=on).status is not Status.FAILED
+    assert (
+        verdict("link-external-followed", doc("<main><p>alone</p></main>"), thresholds=on).status is not Status.FAILED
+    )
 
 
 def test_every_page_rule_has_its_documents() -> None:

@@ -28,7 +28,18 @@ _ATTRIBUTES: Final = (
     ("blockquote, q, ins, del", "cite"),
 )  # fmt: skip
 _MARKUP: Final = ("url", "logo", "image", "contentUrl", "thumbnailUrl")
-_SHARED: Final = frozenset(("og:url", "og:image", "og:image:url", "og:image:secure_url", "og:video", "og:audio", "twitter:image", "twitter:url"))
+_SHARED: Final = frozenset(
+    (
+        "og:url",
+        "og:image",
+        "og:image:url",
+        "og:image:secure_url",
+        "og:video",
+        "og:audio",
+        "twitter:image",
+        "twitter:url",
+    )
+)
 
 
 @dataclass(slots=True)
@@ -135,7 +146,11 @@ def references(body: bytes, url: str) -> Iterator[str]:
         for node in structured.walk(block.nodes):
             for name in _MARKUP:
                 for value in structured.values_of(node, name):
-                    if isinstance(value, str) and value.startswith(("http://", "https://")) and (found := urls.resolve(base, value)):
+                    if (
+                        isinstance(value, str)
+                        and value.startswith(("http://", "https://"))
+                        and (found := urls.resolve(base, value))
+                    ):
                         yield found
     for one in tree.css("meta[content]"):
         key = (attribute(one, "property") or attribute(one, "name") or "").lower()

@@ -57,7 +57,11 @@ async def evaluate(folder: Path, tell: Callable[[str], None] | None = None) -> d
         "broken_links_recall": _share(tally["broken_right"], tally["broken_known"]),
     }
     if (cases := _json(folder / "robots-cases.json")) is not None:
-        wrong = [one for one in cases if robots.parse(one["robotstxt"]).allowed(one["user_agent"], one["url"]) != one["allowed"]]
+        wrong = [
+            one
+            for one in cases
+            if robots.parse(one["robotstxt"]).allowed(one["user_agent"], one["url"]) != one["allowed"]
+        ]
         totals |= {"robots_right": len(cases) - len(wrong), "robots_total": len(cases)}
     totals["contacts_recall"] = _share(tally["contacts_right"], tally["contacts"])
     if (folder / "articles" / "ground-truth.json").is_file():
@@ -68,7 +72,12 @@ async def evaluate(folder: Path, tell: Callable[[str], None] | None = None) -> d
 
 
 def _judged(
-    name: str, start: str, crawled: Crawled, reference: dict[str, Any] | None, contacts: dict[str, Any] | None, tally: Counter[str]
+    name: str,
+    start: str,
+    crawled: Crawled,
+    reference: dict[str, Any] | None,
+    contacts: dict[str, Any] | None,
+    tally: Counter[str],
 ) -> dict[str, Any]:
     began = time.perf_counter()
     context = Context(today=today(), home_url=start)
@@ -94,12 +103,16 @@ def _judged(
 
 def _lighthouse(ours: dict[str, bool], theirs: dict[str, Any], tally: Counter[str]) -> dict[str, Any]:
     audits = theirs.get("audits") or {}
-    compared = {name: (passes, (audits[name] or {}).get("score") != 0) for name, passes in ours.items() if name in audits}
+    compared = {
+        name: (passes, (audits[name] or {}).get("score") != 0) for name, passes in ours.items() if name in audits
+    }
     same = sum(one == other for one, other in compared.values())
     tally.update({"lighthouse": len(compared), "lighthouse_same": same})
     return {
         "lighthouse_agreement": _share(same, len(compared)),
-        "lighthouse_differs": {name: {"ours": one, "theirs": other} for name, (one, other) in compared.items() if one != other},
+        "lighthouse_differs": {
+            name: {"ours": one, "theirs": other} for name, (one, other) in compared.items() if one != other
+        },
     }
 
 
@@ -110,10 +123,16 @@ def _broken(start: str, crawled: Crawled, links: dict[str, Any], tally: Counter[
     targets nor pages that it therefore never came to can be compared. Pages that answer an error are no pages.
     """
     base = urls.origin_of(start)
-    known = [(_target(base, target), status, _target(base, parent)) for target, status, parent in links.get("broken") or ()]
+    known = [
+        (_target(base, target), status, _target(base, parent)) for target, status, parent in links.get("broken") or ()
+    ]
     unreached = {target for target, status, _ in known if status == _UNREACHED}
     read = {url for url in _reachable(start, crawled, unreached) if crawled.fetched[url].status == 200}  # noqa: PLR2004
-    theirs = {(target, page) for target, status, page in known if status != _UNREACHED and page in read and target not in unreached}
+    theirs = {
+        (target, page)
+        for target, status, page in known
+        if status != _UNREACHED and page in read and target not in unreached
+    }
     ours = {
         (target, page)
         for page, targets in crawled.references.items()
@@ -148,7 +167,13 @@ def _target(base: str, path: str) -> str:
 
 
 def _shown(pairs: set[Pair]) -> list[list[str]]:
-    return [[urlsplit(target)._replace(scheme="", netloc="").geturl(), urlsplit(page)._replace(scheme="", netloc="").geturl()] for target, page in sorted(pairs)]
+    return [
+        [
+            urlsplit(target)._replace(scheme="", netloc="").geturl(),
+            urlsplit(page)._replace(scheme="", netloc="").geturl(),
+        ]
+        for target, page in sorted(pairs)
+    ]
 
 
 def _contacts(crawled: Crawled, expected: dict[str, Any], tally: Counter[str]) -> dict[str, Any]:
@@ -163,7 +188,11 @@ def _contacts(crawled: Crawled, expected: dict[str, Any], tally: Counter[str]) -
     return {
         "contacts_recall": _share(len(wanted & have), len(wanted)),
         "contacts_missed": sorted(value for _, value in wanted - have),
-        "contacts_besides": [f"{one.value} ({one.source})" for one in found.emails + found.phones if ("email", one.value) not in wanted and ("phone", one.value) not in wanted],
+        "contacts_besides": [
+            f"{one.value} ({one.source})"
+            for one in found.emails + found.phones
+            if ("email", one.value) not in wanted and ("phone", one.value) not in wanted
+        ],
     }
 
 
@@ -182,7 +211,9 @@ def articles_f1(folder: Path) -> tuple[float, list[dict[str, Any]]]:
     for name, one in expected.items():
         html, _ = decode(gzip.decompress((folder / "html" / f"{name}.html.gz").read_bytes()), None)
         precision, recall = shingle_scores(one["articleBody"], article_text(html))
-        rows.append({"article": name, "url": one.get("url", ""), "precision": round(precision, 4), "recall": round(recall, 4)})
+        rows.append(
+            {"article": name, "url": one.get("url", ""), "precision": round(precision, 4), "recall": round(recall, 4)}
+        )
     mean_precision, mean_recall = (sum(row[key] for row in rows) / max(len(rows), 1) for key in ("precision", "recall"))
     return round(2 * mean_precision * mean_recall / max(mean_precision + mean_recall, 1e-9), 4), rows
 

@@ -42,7 +42,11 @@ async def serve_folder(folder: Path, domain: str | None) -> AsyncIterator[str]:
     site's own 404.html, if it has one.
     """
     bare = domain.removeprefix("www.") if domain else ""
-    own = re.compile(rb"(?:https?:)?//(?:www\.)?" + re.escape(bare.encode()) + rb"(?![\w.-]*\w)", re.IGNORECASE) if bare else None
+    own = (
+        re.compile(rb"(?:https?:)?//(?:www\.)?" + re.escape(bare.encode()) + rb"(?![\w.-]*\w)", re.IGNORECASE)
+        if bare
+        else None
+    )
     origin = b""
 
     async def answer(request: web.Request) -> web.Response:
