@@ -15,7 +15,8 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
-    "workers", "streams", "stages", "dlq", "limits", "keys", "doctor", "migrate", "bench",
+    "workers", "streams", "stages", "dlq", "limits", "keys", "doctor", "migrate", "bench", "eval", "audit-page",
+    "robots-check",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

@@ -67,6 +67,13 @@ _MONTHS: Final = {
     )
     for name in names.split()
 }  # fmt: skip
+_TOP_BLOCKS: Final = 6
+_LINE_CHARS: Final = 120
+_STATED: Final = re.compile(
+    r"\b(?:published|posted|updated|modified|reviewed|written|date|last (?:update|change)|ver(?:ö|oe)ffentlicht|aktualisiert|stand|publi[ée]|"
+    r"mis à jour|publicado|actualizado|pubblicato|aggiornato|gepubliceerd|bijgewerkt)\b",
+    re.IGNORECASE,
+)
 _ISO: Final = re.compile(r"\b((?:19|20)\d\d)-(\d{1,2})-(\d{1,2})(?:\b|T)")
 _DAY_FIRST: Final = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+|of\s+)?([^\W\d_]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)\d\d)\b"
@@ -152,8 +159,9 @@ def _why_article(tree: LexborHTMLParser, articles: list[dict[str, object]], open
         return "og:type is article"
     if "article:published_time" in open_graph:
         return "article:published_time is set"
-    elements = [one for one in tree.css("article") if one.css_first("article") is None]
-    if len(elements) == 1 and count_words(text_of(elements[0])) >= ARTICLE_WORDS:
+    elements = tree.css("article")
+    is_page = any("type-page" in (attribute(one, "class") or "").split() for one in elements)  # as WordPress marks them
+    if len(elements) == 1 and not is_page and count_words(text_of(elements[0])) >= ARTICLE_WORDS:
         return "one article element holds the text"
     return ""
 
@@ -182,9 +190,10 @@ def _visible_dates(tree: LexborHTMLParser, reading: Reading) -> Iterator[str]:
             continue
         if found := iso_date(attribute(node, "datetime") or "") or iso_date(text_of(node)):
             yield found
-    short = [one.text for one in reading.blocks if len(one.text) < 160]  # noqa: PLR2004 - a line of facts, not prose
-    for text in short[:25] + short[-5:]:
-        if found := iso_date(text):
+    for position, block in enumerate(reading.blocks):
+        # A date in prose is what the text is about; one in a line at the top, or with a word for it, is the text's own.
+        is_stated = position < _TOP_BLOCKS or _STATED.search(block.text) is not None
+        if len(block.text) < _LINE_CHARS and is_stated and (found := iso_date(block.text)):
             yield found
 
 

@@ -1,5 +1,4 @@
-"""How to reach whoever is behind a website: e-mails, phones, address, social profiles. Pure."""
+"""How to reach whoever is behind a website: e-mails, phones, address, social profiles. Pure.
 
-from consumers.contacts.phones import phones_in_text, region_of
-
-__all__ = ["phones_in_text", "region_of"]
+`read.contacts_of` reads one page; `read.merged` joins what the pages of a site say.
+"""

@@ -21,6 +21,7 @@ _FICTION: Final = re.compile(
     r"33(?:19900|26191|35301|46571|53649|63998)\d{4}|49(?:30230|69900|4066969|22147147|8999998)\d+)$"
 )
 _SEQUENCES: Final = ("0123456789", "1234567890", "9876543210", "0987654321", "12345678", "87654321")
+_DATED: Final = re.compile(r"\d\d?[^\w\s]\d\d?[^\w\s](?:1[0-9]|20)\d\d(?!\d)")
 _REGION_OF_TLD: Final = {"uk": "GB", "com": "", "eu": "", "su": "RU"}
 _MIN_SAME: Final = 6
 
@@ -30,7 +31,7 @@ def is_placeholder(e164: str) -> bool:
     digits = e164.removeprefix("+")
     if _FICTION.match(e164) or re.search(rf"(\d)\1{{{_MIN_SAME},}}", digits):
         return True
-    return any(sequence in digits for sequence in _SEQUENCES) or len(set(digits[-8:])) <= 2  # noqa: PLR2004
+    return any(sequence in digits for sequence in _SEQUENCES)
 
 
 def to_e164(text: str, region: str | None = None) -> str | None:
@@ -57,7 +58,7 @@ def phones_in_text(text: str, region: str | None = None) -> Iterator[tuple[str, 
     """Valid numbers in running text: as written, and in E.164."""
     for match in PhoneNumberMatcher(text[:MAX_TEXT], region):
         found = phonenumbers.format_number(match.number, PhoneNumberFormat.E164)
-        if not is_placeholder(found):
+        if not is_placeholder(found) and not _DATED.match(match.raw_string):
             yield match.raw_string, found
 
 

@@ -35,6 +35,12 @@ async def open_place(valkey_url: str, database_url: str, namespace: str, tmp_pat
         yield opened
 
 
+async def result_of(here: Place, job_id: str) -> AuditResult:
+    kept = await here.store.results.get(job_id, tenant=TENANT)
+    assert kept is not None
+    return AuditResult.model_validate(kept.payload)
+
+
 async def test_every_page_once(open_place: Open) -> None:
     links = "".join(f'<p><a href="/p{n}">page {n}</a></p>' for n in range(12))
     pages = {"/": page("Home", links), "/robots.txt": "User-agent: *\nDisallow: /private\n"}
@@ -42,11 +48,8 @@ async def test_every_page_once(open_place: Open) -> None:
     async with serve_site(pages) as site:
         here = await open_place(site.place)
         record = await here.run(url=site.url, pagespeed=False, geo=False, report=False)
-        print(dict(record.fields))
         assert record.status == "succeeded"
-        result = AuditResult.model_validate((await here.store.results.get(record.job_id, tenant=TENANT)).payload)
-    print(result.model_dump_json(indent=1)[:6000])
-    print(site.asked)
+        result = await result_of(here, record.job_id)
     assert result.pages.crawled == 15
     assert result.pages.html == 13
     assert result.pages.blocked == 1

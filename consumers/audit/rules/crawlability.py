@@ -206,7 +206,9 @@ def soft_404(site: Site) -> Iterator[Evidence]:
         yield Evidence(site.start_url, "a random path answers 200", title[:150])
     for facts in site.facts.values():
         if facts.status == 200 and _NOT_FOUND_TITLE.search(facts.title):  # noqa: PLR2004
-            if (simhash and facts.simhash and distance(simhash, facts.simhash) <= _ALIKE_BITS) or (not simhash and not facts.simhash and title and facts.title.casefold() == title.casefold()):
+            if (simhash and facts.simhash and distance(simhash, facts.simhash) <= _ALIKE_BITS) or (
+                not simhash and not facts.simhash and title and facts.title.casefold() == title.casefold()
+            ):
                 yield Evidence(facts.url, "an error page that answers 200", facts.title[:150])
 
 

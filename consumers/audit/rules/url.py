@@ -145,8 +145,10 @@ def contradiction(url: str, content_type: str, status: int) -> str | None:
         status != 200
         or wanted is None
         or content_type in wanted
-        or (content_type in {"application/octet-stream", "binary/octet-stream"}
-        and extension[2].lower() in {"woff", "woff2", "zip"})
+        or (
+            content_type in {"application/octet-stream", "binary/octet-stream"}
+            and extension[2].lower() in {"woff", "woff2", "zip"}
+        )
     ):
         return None
     return f"a .{extension[2].lower()} file is sent as {content_type}"
