@@ -144,7 +144,6 @@ class PageSeen(Payload):
     markup: tuple[str, ...] = ()
     is_article: bool = False
     has_form: bool = False
-    terms: dict[str, float] = Field(default_factory=dict)
 
 
 class PageClass(PageSeen):
@@ -203,14 +202,13 @@ class KeptPage(Payload):
 
 
 class KeptClass(Payload):
-    """Collected by extract: a page's type and the terms that it is about."""
+    """Collected by extract: a page's type."""
 
     kind: Literal["class"] = "class"
     url: str
     page_type: str
     is_indexable: bool
     reason: str = ""
-    terms: dict[str, float] = Field(default_factory=dict)
 
 
 class Errand(Payload):

@@ -1,4 +1,4 @@
-"""What a page is about, kept for compile."""
+"""What a page turned out to be, kept for compile."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 @stage(name="extract", accepts=PageClass, policy=StagePolicy(soft_timeout_s=60, timeout_s=90))
 async def extract(page: PageClass, ctx: StageContext) -> Outcome:
-    """Keep a page's type and terms."""
+    """Keep a page's type."""
     await ctx.collect(
         KeptClass(
             url=page.requested_url or page.url,
             page_type=page.page_type,
             is_indexable=page.is_indexable,
             reason=page.reason,
-            terms=page.terms,
         )
     )
     return Done()
