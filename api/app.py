@@ -13,6 +13,8 @@ from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
+    audit_reports,
+    audits,
     companies,
     company_statements,
     control,
@@ -31,6 +33,7 @@ from api.routes import (
     replays,
     schedules,
     tasks,
+    websites,
 )
 from api.services import opened
 from api.views import API
@@ -97,6 +100,8 @@ def create_app(
     )
     problems.install(app)
     for routes in (
+        audit_reports,
+        audits,
         companies,
         company_statements,
         control,
@@ -113,6 +118,7 @@ def create_app(
         replays,
         schedules,
         tasks,
+        websites,
     ):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from api.cli import (
+    audits,
     backup,
     care,
     companies,
@@ -88,12 +89,14 @@ for operation in (
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
+for about_files in (audits.audit_page, audits.robots_check):
+    app.command(rich_help_panel=OPERATION)(about_files)
+app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(replays.replay, name="replay", rich_help_panel=OPERATION)
 app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
 app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
-app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 app.add_typer(companies.companies, name="companies", rich_help_panel=FLOWS)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from consumers.store.audit import Audit
+from consumers.store.audit_reports import AuditReports
+from consumers.store.audits import Audits
 from consumers.store.cleanup import Cleanup
 from consumers.store.companies import Companies
 from consumers.store.corrections import Corrections
@@ -19,6 +21,7 @@ from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.suppressions import Suppressions
+from consumers.store.websites import Websites
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,6 +47,9 @@ class Store:
         corrections: What people said about compiled cells.
         crawled: Pages as they were read last.
         llm: What language models answered, and what it cost.
+        websites: That are audited.
+        audits: With their pages, issues and measured parts.
+        audit_reports: And the links that share them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -64,6 +70,9 @@ class Store:
         self.corrections = Corrections(database)
         self.crawled = CrawledPages(database)
         self.llm = LlmAnswers(database)
+        self.websites = Websites(database)
+        self.audits = Audits(database)
+        self.audit_reports = AuditReports(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -1,6 +1,17 @@
 """The tables."""
 
 from consumers.store.models.audit import AuditEntry
+from consumers.store.models.audits import (
+    Audit,
+    AuditIssue,
+    AuditLink,
+    AuditPage,
+    AuditPart,
+    AuditReport,
+    AuditShare,
+    Website,
+    WontFix,
+)
 from consumers.store.models.base import Base
 from consumers.store.models.filings import (
     CellCorrection,
@@ -16,7 +27,14 @@ from consumers.store.models.llm import LlmAnswer, LlmCall
 from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result, Suppression
 
 __all__ = [
+    "Audit",
     "AuditEntry",
+    "AuditIssue",
+    "AuditLink",
+    "AuditPage",
+    "AuditPart",
+    "AuditReport",
+    "AuditShare",
     "Base",
     "CellCorrection",
     "Company",
@@ -37,4 +55,6 @@ __all__ = [
     "Result",
     "Suppression",
     "TaskEvent",
+    "Website",
+    "WontFix",
 ]

@@ -1,0 +1,1 @@
+"""Names that ship with the rules, read by `consumers.audit.vocabulary`."""

@@ -1,0 +1,159 @@
+"""A plain crawl of a site on loopback: every address that its documents name is asked once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser
+
+from consumers.audit import structured
+from consumers.audit.document import Document, Hop, headers_of
+from consumers.audit.dom import attribute
+from consumers.audit.links import candidates
+from consumers.audit.page import Page, read_page
+from consumers.audit.rules import Fetched
+from consumers.audit.site import Probes, TextFile
+from consumers.net import robots, urls
+from consumers.net.errors import FetchFailedError, FetchRefusedError
+from consumers.net.fetch import Fetcher, FetcherConfig
+
+AT_ONCE: Final = 8
+MAX_ASKED: Final = 20_000
+_ATTRIBUTES: Final = (
+    ("a, area, link, embed", "href"), ("img, script, iframe, frame, source, audio, video, track, embed, input", "src"),
+    ("video", "poster"), ("object", "data"), ("body", "background"), ("html", "manifest"),
+    ("blockquote, q, ins, del", "cite"),
+)  # fmt: skip
+_MARKUP: Final = ("url", "logo", "image", "contentUrl", "thumbnailUrl")
+_SHARED: Final = frozenset(
+    (
+        "og:url",
+        "og:image",
+        "og:image:url",
+        "og:image:secure_url",
+        "og:video",
+        "og:audio",
+        "twitter:image",
+        "twitter:url",
+    )
+)
+
+
+@dataclass(slots=True)
+class Crawled:
+    """What a crawl brought.
+
+    Attributes:
+        references: Internal addresses that each page names, in any element.
+        fetched: What asking each address came to.
+    """
+
+    pages: list[Page] = field(default_factory=list)
+    references: dict[str, set[str]] = field(default_factory=dict)
+    fetched: dict[str, Fetched] = field(default_factory=dict)
+    probes: Probes = field(default_factory=Probes)
+
+
+async def crawl(start: str) -> Crawled:
+    """Crawl a site from its home page, to the end."""
+    config = FetcherConfig(allow_hosts=(urls.host_of(start),), page_timeout_s=20.0)
+    async with Fetcher(config) as fetcher:
+        crawled = Crawled()
+        waiting: asyncio.Queue[str] = asyncio.Queue()
+        seen = {start}
+        waiting.put_nowait(start)
+
+        async def work() -> None:
+            while True:
+                url = await waiting.get()
+                try:
+                    for found in await _visit(fetcher, url, start, crawled):
+                        if found not in seen and len(seen) < MAX_ASKED:
+                            seen.add(found)
+                            waiting.put_nowait(found)
+                finally:
+                    waiting.task_done()
+
+        workers = [asyncio.create_task(work()) for _ in range(AT_ONCE)]
+        done = asyncio.create_task(waiting.join())
+        try:
+            await asyncio.wait([done, *workers], return_when=asyncio.FIRST_COMPLETED)
+            for worker in workers:
+                if worker.done():
+                    worker.result()
+        finally:
+            for task in (done, *workers):
+                task.cancel()
+            await asyncio.gather(done, *workers, return_exceptions=True)
+        crawled.probes = await _probes(fetcher, start, crawled)
+    return crawled
+
+
+async def _visit(fetcher: Fetcher, url: str, start: str, crawled: Crawled) -> set[str]:
+    document = await _document(fetcher, url)
+    kind = dict(document.headers or ()).get("content-type", "").split(";")[0]
+    crawled.fetched[url] = Fetched(document.status, document.failure, document.url, kind, len(document.body))
+    if kind != "text/html" or document.failure:
+        if document.status >= 400:  # noqa: PLR2004
+            crawled.pages.append(read_page(document))
+        return set()
+    crawled.pages.append(read_page(document))
+    found = {one for one in references(document.body, document.url) if urls.origin_of(one) == urls.origin_of(start)}
+    crawled.references[url] = found
+    return found
+
+
+async def _document(fetcher: Fetcher, url: str) -> Document:
+    try:
+        response = await fetcher.get(url)
+    except (FetchFailedError, FetchRefusedError) as error:
+        return Document(url=url, status=error.status or 0, failure="" if error.status else error.reason)
+    return Document(
+        url=response.url, status=response.status, headers=headers_of(response.headers), body=response.body, requested_url=url,
+        redirects=tuple(Hop(hop.status, hop.url, hop.location) for hop in response.redirects),
+    )  # fmt: skip
+
+
+async def _probes(fetcher: Fetcher, start: str, crawled: Crawled) -> Probes:
+    asked = await _document(fetcher, urls.join(start, "/robots.txt"))
+    text = asked.body.decode("utf-8", "replace")
+    file = TextFile(asked.url, asked.status, asked.failure, "text/plain", text, len(asked.body))
+    return Probes(
+        robots_txt=file,
+        robots=robots.parse(asked.body, decode_unreserved=True) if asked.status == 200 else None,  # noqa: PLR2004
+        fetched=crawled.fetched,
+    )
+
+
+def references(body: bytes, url: str) -> Iterator[str]:
+    """Every http(s) address that a document names, whatever the element."""
+    tree = LexborHTMLParser(body)
+    node = tree.css_first("base[href]")
+    base = (urls.resolve(url, attribute(node, "href") or "") or url) if node is not None else url
+    for selector, name in _ATTRIBUTES:
+        for one in tree.css(selector):
+            value = attribute(one, name)
+            if value and (found := urls.resolve(base, value)):
+                yield found
+    for one in tree.css("[srcset], [imagesrcset]"):
+        for value in candidates(attribute(one, "srcset") or attribute(one, "imagesrcset") or ""):
+            if found := urls.resolve(base, value):
+                yield found
+    for block in structured.read_markup(tree, base):
+        for node in structured.walk(block.nodes):
+            for name in _MARKUP:
+                for value in structured.values_of(node, name):
+                    if (
+                        isinstance(value, str)
+                        and value.startswith(("http://", "https://"))
+                        and (found := urls.resolve(base, value))
+                    ):
+                        yield found
+    for one in tree.css("meta[content]"):
+        key = (attribute(one, "property") or attribute(one, "name") or "").lower()
+        value = attribute(one, "content") or ""
+        if key in _SHARED and value.startswith(("http://", "https://")) and (found := urls.resolve(base, value)):
+            yield found

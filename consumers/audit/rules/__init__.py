@@ -1,0 +1,62 @@
+"""The rules: small functions of a page or of a site, each with an id, a severity and evidence."""
+
+from consumers.audit.rules import (
+    accessibility,
+    crawlability,
+    geo,
+    geo_site,
+    hreflang,
+    images,
+    indexability,
+    indexability_site,
+    link_site,
+    links,
+    metadata,
+    on_page,
+    performance,
+    robots,
+    security,
+    sitemaps,
+    social,
+    structured_data,
+    url,
+)
+from consumers.audit.rules.judge import audit_alone, audit_page, audit_site
+from consumers.audit.rules.model import Context, Evidence, Fetched, Rule, Severity, Status, Verdict
+from consumers.audit.rules.registry import CATEGORIES, RULES
+from consumers.audit.rules.thresholds import Thresholds
+
+__all__ = [
+    "CATEGORIES",
+    "RULES",
+    "Context",
+    "Evidence",
+    "Fetched",
+    "Rule",
+    "Severity",
+    "Status",
+    "Thresholds",
+    "Verdict",
+    "accessibility",
+    "audit_alone",
+    "audit_page",
+    "audit_site",
+    "crawlability",
+    "geo",
+    "geo_site",
+    "hreflang",
+    "images",
+    "indexability",
+    "indexability_site",
+    "link_site",
+    "links",
+    "metadata",
+    "on_page",
+    "performance",
+    "robots",
+    "security",
+    "sitemaps",
+    "social",
+    "structured_data",
+    "url",
+]
