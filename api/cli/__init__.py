@@ -28,6 +28,7 @@ from api.cli import (
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
+from api.cli.setup import setup
 
 START: Final = "Start here"
 JOBS: Final = "Jobs"
@@ -99,6 +100,7 @@ app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
 app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 app.add_typer(companies.companies, name="companies", rich_help_panel=FLOWS)
+app.add_typer(setup, name="setup", rich_help_panel=OPERATION)
 
 
 def main() -> None:

@@ -48,10 +48,26 @@ async def write_report(audit_id: str, ctx: StageContext) -> int:
         fixed=await store.audits.fixed(audit_id, tenant=ctx.tenant, limit=MAX_FIXED),
     )
     made: Rendered = await ctx.run_cpu(render_report, given)
+    pdf = base64.b64decode(made.pdf)
+    await _as_files(made, pdf, ctx)
     return await store.audit_reports.put(
         audit_id, tenant=ctx.tenant, made_by="millrace", markdown=made.markdown, html=made.html,
-        pdf=base64.b64decode(made.pdf),
+        pdf=pdf,
     )  # fmt: skip
+
+
+async def _as_files(made: Rendered, pdf: bytes, ctx: StageContext) -> None:
+    """The report among the job's own files."""
+    for name, content_type, data in (
+        ("report.pdf", "application/pdf", pdf),
+        ("report.md", "text/markdown", made.markdown.encode()),
+        ("report.html", "text/html", made.html.encode()),
+    ):
+        kept = await ctx.blobs.put(data, tenant=ctx.tenant, content_type=content_type)
+        await ctx.store.artifacts.put(
+            ctx.job_id, ctx.task, name, tenant=ctx.tenant, sha256=kept.sha256, content_type=content_type,
+            size_bytes=kept.size_bytes,
+        )  # fmt: skip
 
 
 def report_input(

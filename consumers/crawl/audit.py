@@ -74,7 +74,7 @@ def _beginning(target: Target) -> str | None:
     policy=StagePolicy(
         soft_timeout_s=120,
         timeout_s=150,
-        concurrency=8,
+        concurrency=32,
         window=256,
         memory_mb=1_536,
         retry=RETRY,
@@ -219,7 +219,8 @@ async def _copy(target: Target, ctx: StageContext) -> KeptPage | None:
     job = remembered(ctx.job_id)
     if job.previous is None:
         audit = await ctx.store.audits.get(ctx.job_id, tenant=ctx.tenant)
-        job.previous = (audit.previous if audit is not None else None) or ""
+        previous = (audit.previous if audit is not None else None) or ""
+        job.previous = previous if await ctx.store.audits.has_validators(previous, tenant=ctx.tenant) else ""
     if not job.previous or target.via == "start":
         return None
     known = await ctx.store.audits.known_page(job.previous, target.url, tenant=ctx.tenant)

@@ -6,10 +6,11 @@ import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, func, literal, select, update
+from sqlalchemy import and_, delete, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
+from consumers.store.cleaning import dump_json
 from consumers.store.models import Audit, AuditIssue, AuditLink, AuditPage, AuditPart, Job, Website
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.jobs import ENDED
@@ -131,9 +132,14 @@ class Audits:
             return list(await session.scalars(query))
 
     async def _add(self, model: type[Any], rows: Sequence[dict[str, Any]]) -> None:
+        table = model.__tablename__
+        statement = text(
+            f"INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb)) "  # noqa: S608 - a table of ours
+            "ON CONFLICT DO NOTHING"
+        )
         for start in range(0, len(rows), BATCH_ROWS):
             async with self._database.begin() as session:
-                await session.execute(insert(model).on_conflict_do_nothing(), list(rows[start : start + BATCH_ROWS]))
+                await session.execute(statement, {"rows": dump_json(list(rows[start : start + BATCH_ROWS]))})
 
     async def compare(self, job_id: str, revision: int, *, tenant: str) -> dict[str, int] | None:
         """Mark which issues of a revision the audit before had too.
@@ -150,6 +156,8 @@ class Audits:
             )  # fmt: skip
             if previous is None:
                 return None
+            # Rows that were written a moment ago are not in the planner's statistics: it would loop over both.
+            await session.execute(text("SET LOCAL enable_nestloop = off"))
             old, now = aliased(AuditIssue), AuditIssue
             known = exists().where(
                 old.job_id == previous.job_id, old.revision == previous.revision, old.fingerprint == now.fingerprint
@@ -195,6 +203,7 @@ class Audits:
             .limit(limit)
         )
         async with self._database.begin() as session:
+            await session.execute(text("SET LOCAL enable_nestloop = off"))  # as in `compare`
             return list(await session.scalars(query))
 
     async def finish(
@@ -324,6 +333,16 @@ class Audits:
         async with self._database.begin() as session:
             found: AuditPage | None = await session.scalar(query)
             return found
+
+    async def has_validators(self, job_id: str, *, tenant: str) -> bool:
+        """Whether any page of an audit came with an ETag or a Last-Modified: else asking again by them is no use."""
+        if not job_id:
+            return False
+        found = _shown(AuditPage, job_id, tenant).where(
+            (AuditPage.payload["etag"].astext.is_not(None)) | (AuditPage.payload["last_modified"].astext.is_not(None))
+        )
+        async with self._database.begin() as session:
+            return await session.scalar(found.limit(1)) is not None
 
     async def put_part(self, job_id: str, kind: str, payload: dict[str, Any], *, tenant: str, measured_by: str) -> int:
         """Keep a measured part as its newest version; the same job's again replaces its own.
