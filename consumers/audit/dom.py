@@ -17,7 +17,8 @@ NEVER_SHOWN: Final = frozenset(
      "canvas", "audio", "video", "math", "-comment")
 )  # fmt: skip
 BLOCKS: Final = frozenset(
-    ("address", "article", "aside", "blockquote", "body", "br", "button", "caption", "center", "dd", "details", "dialog",
+    ("address", "article", "aside", "blockquote", "body", "br", "button", "caption", "center", "dd", "details",
+    "dialog",
      "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6",
      "header", "hr", "hgroup", "img", "input", "label", "legend", "li", "main", "menu", "nav", "ol", "option", "p",
      "pre", "section", "select", "summary", "table", "tbody", "td", "textarea", "tfoot", "th", "thead", "tr", "ul")

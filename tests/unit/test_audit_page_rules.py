@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from consumers.audit.document import Document
-from consumers.audit.rules import RULES, Status, Thresholds
+from consumers.audit.page import read_page
+from consumers.audit.rules import RULES, Context, Status, Thresholds, audit_alone
 from tests.support.audit_cases import CLEAN, FAST, LIGHTHOUSE_RULES, PAGE_CASES, POLICY_RULES, SLOW
 from tests.support.audit_pages import TODAY, doc, verdict
 
@@ -44,9 +45,6 @@ def test_every_page_rule_has_its_documents() -> None:
 
 
 def test_a_page_without_a_fault_has_no_issue() -> None:
-    from consumers.audit.page import read_page
-    from consumers.audit.rules import Context, audit_alone
-
     said = audit_alone(read_page(CLEAN), Context(today=TODAY))
     assert {one.rule for one in said} == set(RULES)
     assert [one for one in said if one.status is Status.FAILED] == []

@@ -17,8 +17,10 @@ _TEXTS: Final = frozenset(
     ("html", "htm", "xml", "txt", "css", "js", "mjs", "json", "svg", "md", "xsl", "webmanifest", "rss", "atom", "")
 )
 _TYPES: Final = {
-    "html": "text/html", "htm": "text/html", "md": "text/markdown", "webmanifest": "application/manifest+json", "webp": "image/webp",
-    "avif": "image/avif", "woff2": "font/woff2", "woff": "font/woff", "ico": "image/x-icon", "xml": "application/xml", "txt": "text/plain",
+    "html": "text/html", "htm": "text/html", "md": "text/markdown", "webmanifest": "application/manifest+json",
+    "webp": "image/webp",
+    "avif": "image/avif", "woff2": "font/woff2", "woff": "font/woff", "ico": "image/x-icon",
+    "xml": "application/xml", "txt": "text/plain",
 }  # fmt: skip
 _ROW: Final = re.compile(r"^\|\s*([\w.-]+)\s*\|\s*([\w.-]+\.[\w-]+)\s*\|", re.MULTILINE)
 

@@ -96,7 +96,7 @@ class Context:
     """
 
     today: date
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = field(default_factory=Thresholds)
     is_linked: bool = True
     home_url: str | None = None
     lighthouse: tuple[Lighthouse, ...] = ()
