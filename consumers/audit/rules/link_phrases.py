@@ -13,8 +13,6 @@ GENERIC: Final = {
 _ANY: Final = frozenset().union(*GENERIC.values())
 _MARKS: Final = r"[\s\u00bb\u203a\u2192>\u00ab\u2039\u2190\-\u2013\u2014.\u2026:!|+]+"
 _ENDS: Final = re.compile(f"^{_MARKS}|{_MARKS}$")
-    r"^[\s\u00bb\u203a\u2192>\u00ab\u2039\u2190\-\u2013\u2014.\u2026:!|+]+|[\s\u00bb\u203a\u2192>\u00ab\u2039\u2190\-\u2013\u2014.\u2026:!|+]+$"
-)
 
 
 def is_generic(text: str, language: str) -> bool:
