@@ -13,11 +13,13 @@ from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from consumers.cpu.pool import CpuPool
+    from consumers.net.browser import Browser
     from consumers.net.fetch import Fetcher
     from consumers.net.politeness import Politeness
     from consumers.net.robots_cache import RobotsCache
     from consumers.store import Store
     from streams.blobs import Blobs
+    from streams.policy import RateLimit
     from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -58,6 +60,10 @@ class Resources(Protocol):
 
     def cpu(self, pool: str) -> CpuPool:
         """The subprocesses of a pool."""
+        ...
+
+    async def browser(self) -> Browser:
+        """The process's browser; Chromium starts with the first page."""
         ...
 
 
@@ -113,6 +119,13 @@ class StageContext(Protocol):
         """What the user asked for."""
         ...
 
+    async def browser(self) -> Browser:
+        """The process's browser, behind the same guard as `fetch`.
+
+        Its visits raise `PermanentError` (``browser_missing``) where no Chromium is installed.
+        """
+        ...
+
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a killable subprocess, within the stage's memory cap and time limit."""
         ...
@@ -131,6 +144,14 @@ class StageContext(Protocol):
 
     async def collect(self, payload: BaseModel) -> None:
         """Keep something for compile; the same task's contributions replace those of its earlier deliveries."""
+        ...
+
+    async def reserve(self, limit: RateLimit, what: str) -> float:
+        """Seconds until `what` may begin under a rate that all workers share; 0: now.
+
+        For a stage that does several limited things under one entry; one thing an entry is `StagePolicy.limits`. Who
+        must wait snoozes that long with `streams.policy.waiting_for` as the reason and asks again: the slot is kept.
+        """
         ...
 
     async def failures(self) -> list[Failure]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import cached_property
 from typing import Self
 
 from consumers.cpu.pool import CpuPool
+from consumers.net.browser import Browser, BrowserConfig
 from consumers.net.fetch import Fetcher, FetcherConfig
 from consumers.net.politeness import Politeness
 from consumers.net.robots_cache import RobotsCache
@@ -28,6 +30,7 @@ class SharedResources:
         self.fetch = Fetcher(FetcherConfig(allow_hosts=settings.allow_hosts))
         self.robots = RobotsCache(self.fetch)
         self.politeness = Politeness()
+        self._browser: asyncio.Task[Browser] | None = None
 
     @cached_property
     def blobs(self) -> Blobs:
@@ -61,11 +64,20 @@ class SharedResources:
             self._pools[pool] = found
         return found
 
+    async def browser(self) -> Browser:
+        """The browser of this process, opened by whoever asks first."""
+        if self._browser is None:
+            config = BrowserConfig(allow_hosts=self.settings.allow_hosts, chromium=self.settings.chromium)
+            self._browser = asyncio.create_task(Browser(config).__aenter__())
+        return await asyncio.shield(self._browser)
+
     async def __aenter__(self) -> Self:
         await self.fetch.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._browser is not None:
+            await (await self._browser).__aexit__()
         for pool in self._pools.values():
             await pool.aclose()
         await self.fetch.__aexit__(None, None, None)

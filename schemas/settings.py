@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     """Private targets that the SSRF guard lets through, comma separated: ``host:port``, an address or an address
     range. Set by the operator, never by a job."""
 
+    chromium: str | None = None
+    """Path of the Chromium that renders pages. Unset: the one on PATH."""
+
     llm_base_url: Annotated[str, _url("http", "https")] | None = None
     """OpenAI-compatible or Anthropic endpoint; goes with `llm_model`. Unset: deterministic work only."""
 

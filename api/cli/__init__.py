@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import audits, care, demo, evaluations, jobs, operate, processes
+from api.cli import audits, care, demo, evaluations, jobs, limits, operate, processes
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -64,6 +64,7 @@ for about_files in (audits.audit_page, audits.robots_check):
     app.command(rich_help_panel=OPERATION)(about_files)
 app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
+app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
 
 

@@ -14,13 +14,16 @@ from pydantic import BaseModel
 
 from consumers.context import Failure, Resources
 from consumers.encode import encode
+from consumers.net.browser import Browser
 from consumers.outcome import Emit
 from consumers.stage import Stage
 from consumers.store.logs import LogLine, LogShipper
 from consumers.worker.hand import InHand, Stop
+from consumers.worker.limit import Limiter
 from streams.errors import MillraceError
 from streams.log import Log
 from streams.moves import Moves
+from streams.policy import RateLimit
 from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,6 +44,7 @@ class Workbench:
     moves: Moves
     logs: LogShipper | None
     nudge: Callable[[], None]
+    limiter: Limiter
 
 
 class JobLogger(logging.LoggerAdapter[logging.Logger]):
@@ -124,6 +128,10 @@ class WorkerContext:
             self._spec = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
         return model.model_validate_json(self._spec)
 
+    async def browser(self) -> Browser:
+        """The process's browser."""
+        return await self.bench.resources.browser()
+
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a killable subprocess."""
         policy, left_s = self.one.policy, self.deadline - asyncio.get_running_loop().time()
@@ -183,6 +191,10 @@ class WorkerContext:
         """Everything that the job's tasks collected."""
         async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant):
             yield model.model_validate(payload)
+
+    async def reserve(self, limit: RateLimit, what: str) -> float:
+        """Seconds until `what` may begin under a rate that all workers share; 0: now."""
+        return await self.bench.limiter.reserve(limit, f"{self.idempotency_key}/{what}")
 
     async def failures(self) -> list[Failure]:
         """The job's dead letters."""
