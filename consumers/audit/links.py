@@ -16,7 +16,7 @@ from consumers.net import urls
 MAX_LINKS: Final = 10_000
 _SCHEME: Final = re.compile(r"^\s*([A-Za-z][A-Za-z0-9+.\-]*)\s*:")
 _BROKEN_SCHEME: Final = re.compile(
-    r"^\s*(?:https?(?:[;,.]|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE
+    r"^\s*(?:https?(?:[;,.]/|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE
 )
 KNOWN_SCHEMES: Final = frozenset(
     ("http", "https", "mailto", "tel", "sms", "javascript", "data", "ftp", "ftps", "sftp", "file", "blob", "about",

@@ -12,7 +12,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from consumers.audit.dom import BLOCKS, NEVER_SHOWN, is_hidden, squeeze
+from consumers.audit.dom import BLOCKS, NEVER_SHOWN, is_hidden, squeeze, text_of
 from consumers.audit.signals import Prose
 from consumers.audit.words import count_words, digest_of, simhash_of
 from consumers.net import urls
@@ -47,6 +47,8 @@ _FIGURE: Final = re.compile(
     re.IGNORECASE,
 )
 _MAX_DEPTH: Final = 400
+_PROSE_CHARS: Final = 400
+_FEW_LINKS: Final = 0.3
 
 
 @dataclass(slots=True)
@@ -147,7 +149,14 @@ class _Walk:
         if not self._by_class:
             return False
         names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}".split()
-        return any(_DROPPED_CLASS.match(name) for name in names)
+        return any(_DROPPED_CLASS.match(name) for name in names) and not _reads_as_text(node)
+
+
+def _reads_as_text(node: LexborNode) -> bool:
+    """Whether an element is prose in spite of its name: the menu of a restaurant, say."""
+    text = text_of(node)
+    linked = sum(len(text_of(one)) for one in node.css("a"))
+    return len(text) > _PROSE_CHARS and linked < _FEW_LINKS * len(text)
 
 
 def read_blocks(tree: LexborHTMLParser) -> Reading:

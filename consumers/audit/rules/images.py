@@ -101,7 +101,7 @@ def img_not_lazy(page: Page, context: Context) -> Iterator[Evidence]:
             page.url, f"{len(eager)} images load at once, more than {context.thresholds.lazy_images}", eager[-1].snippet
         )
     large = next((one for one in page.images if (one.width or 0) >= _LARGE_PX or (one.height or 0) >= _LARGE_PX), None)
-    if large is not None and large.is_lazy and page.images.index(large) == 0:
+    if large is not None and large.is_lazy:
         yield Evidence(page.url, "the first large image is loaded lazily", large.snippet, large.url or "")
 
 

@@ -221,8 +221,8 @@ def canonical_invalid(page: Page, _: Context) -> Iterator[Evidence]:
             else f'Link: <{one.href[:150]}>; rel="canonical"'
         )
         if not one.href:
-            yield Evidence(page.url, "the canonical has no address", shown)
-        elif one.url is None:
+            continue  # an empty one names nothing: the page has no canonical
+        if one.url is None:
             yield Evidence(page.url, "the canonical is no web address", shown)
         elif one.source == "body":
             yield Evidence(page.url, "the canonical lies in body, where it is ignored", shown)

@@ -153,7 +153,7 @@ def title_long(page: Page, context: Context) -> Iterator[Evidence]:
 )
 def title_equals_h1(page: Page, _: Context) -> Iterator[Evidence]:
     """Title and first h1 are identical."""
-    if page.h1 and page.title.casefold() == page.h1.casefold():
+    if page.h1 and page.title == page.h1:
         yield Evidence(page.url, "the title repeats the first h1", page.title[:200])
 
 

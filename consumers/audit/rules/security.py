@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SESSION: Final = re.compile(r"sess|sid$|^sid|auth|login|token|jwt|remember", re.IGNORECASE)
 _NO_SESSION: Final = re.compile(r"csrf|xsrf", re.IGNORECASE)
-_VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
+_VERSION: Final = re.compile(r"/v?\d+(?:\.\d+)*(?![\w.])|\b\d+\.\d+")
 _SAFE_INLINE: Final = re.compile(r"'(?:nonce-|sha256-|sha384-|sha512-)", re.IGNORECASE)
 
 
