@@ -11,14 +11,19 @@ from selectolax.lexbor import LexborHTMLParser
 from consumers.audit.dom import squeeze
 
 _TEASER: Final = re.compile(
-    r"^(?:related(?: (?:articles?|stories|posts|content|reading|links?))?|see (?:more|also)|read (?:more|also|next|on)|more(?: on this)?|don.t miss|"
-    r"also read|recommended|you (?:may|might) also like|watch|siehe auch|mehr zum thema|lesen sie auch|lire aussi|à lire aussi|lea también|"
-    r"leer más|leggi anche|advertisement|anzeige|publicité|story continues below.*|continue reading.*|share this.*|follow us.*)\s*[:.\u2026-]?\s*",
+    r"^(?:related(?: (?:articles?|stories|posts|content|reading|links?))?|see (?:more|also)|read (?:more|"
+    r"also|next|on)|more(?: on this)?|don.t miss|"
+    r"also read|recommended|you (?:may|might) also like|watch|siehe auch|mehr zum thema|lesen sie auch|"
+    r"lire aussi|à lire aussi|lea también|"
+    r"leer más|leggi anche|advertisement|anzeige|publicité|story continues below.*|continue reading.*|"
+    r"share this.*|follow us.*)\s*[:.\u2026-]?\s*",
     re.IGNORECASE,
 )
 _APPEAL: Final = re.compile(
-    r"^(?:tell us what you think.*|comments?(?: \(\d+\))?|leave a (?:comment|reply).*|(?:sign up|subscribe)\b.{0,160}(?:newsletter|inbox|e-?mails?|"
-    r"subscri\w+|today|now|free).*|get (?:access to|the latest)\b.*(?:subscri|newsletter|inbox).*|.*\b\d+ issues for [£$€].*|"
+    r"^(?:tell us what you think.*|comments?(?: \(\d+\))?|leave a (?:comment|reply).*|(?:sign up|"
+    r"subscribe)\b.{0,160}(?:newsletter|inbox|e-?mails?|"
+    r"subscri\w+|today|now|free).*|get (?:access to|the latest)\b.*(?:subscri|newsletter|inbox).*|"
+    r".*\b\d+ issues for [£$€].*|"
     r".*\bclick here (?:for more information|to subscribe|to sign up).*|.*use (?:the )?code [\"“']\w+[\"”'].*|"
     r"follow .{2,40} on (?:twitter|facebook|instagram|x)\b.{0,80}|all rights reserved.*|©.*|copyright ©.*)$",
     re.IGNORECASE,

@@ -24,7 +24,7 @@ BLOCKS: Final = frozenset(
      "pre", "section", "select", "summary", "table", "tbody", "td", "textarea", "tfoot", "th", "thead", "tr", "ul")
 )  # fmt: skip
 _HIDING_STYLE: Final = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-_MAX_DEPTH: Final = 400
+_MAX_DEPTH: Final = 250
 
 
 def squeeze(text: str) -> str:

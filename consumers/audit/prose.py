@@ -46,7 +46,7 @@ _FIGURE: Final = re.compile(
     r"\b(?:1[5-9]|20)\d\d\b)",
     re.IGNORECASE,
 )
-_MAX_DEPTH: Final = 400
+_MAX_DEPTH: Final = 200
 _PROSE_CHARS: Final = 400
 _FEW_LINKS: Final = 0.3
 

@@ -69,7 +69,10 @@ def test_thresholds_are_settings() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        doc(whole=""), doc(whole="<"), doc(whole="\x00\xff<html"), doc(whole="<div>" * 3_000), doc(status=404, whole=""),
+        doc(whole=""), doc(whole="<"), doc(whole="\x00\xff<html"), doc(whole="<div>" * 3_000), doc(whole="<div itemscope>" * 3_000 + "<b itemprop=a>x"),
+        doc(whole="<div itemscope>" + "<p><b>" * 5_000 + "<i itemprop=name>x"), doc(whole='<a href="/">' + "<span>" * 5_000 + "x"),
+        doc(head='<script type="application/ld+json">' + '{"@graph":' * 900 + "1" + "}" * 900 + "</script>"),
+        doc(head='<script type="application/ld+json">' + "[" * 900 + "]" * 900 + "</script>"), doc(status=404, whole=""),
         doc(url="https://exa mple/"), doc(add={"content-type": "application/pdf"}, whole="%PDF-1.7"),
         Document(url="https://a.example/", headers=(("content-type", "text/html; charset=nonsense"),), body=b"\xff\xfe<\x00p\x00"),
     ],
