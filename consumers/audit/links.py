@@ -72,6 +72,9 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
         href = attribute(node, "href")
         target, fragment, reason = _meaning(href, base)
         text = text_of(node, with_alt=True) if node.tag == "a" else (attributes.get("alt") or "")
+        is_named_by_text = (
+            bool(text) and "aria-label" not in attributes and node.css_first('[aria-hidden="true"]') is None
+        )
         handler = next(
             (name for name in attributes if name.startswith(("onclick", "onmouse", "@click", "ng-click"))), ""
         )
@@ -82,7 +85,7 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
             is_internal=target is not None and host_key(target) == here,
             rel=tuple((attributes.get("rel") or "").lower().split()),
             text=text[:300],
-            name=text[:300] if text and "aria-label" not in attributes else name_of(node, tree)[:300],
+            name=(text if is_named_by_text else name_of(node, tree))[:300],
             role=(attributes.get("role") or "").strip(),
             target=(attributes.get("target") or "").strip().lower(),
             anchor=(attributes.get("id") or attributes.get("name") or "").strip(),

@@ -8,7 +8,7 @@ from consumers.audit.document import Document
 from consumers.audit.page import read_page
 from consumers.audit.rules import RULES, Context, Status, Thresholds, audit_alone
 from tests.support.audit_cases import CLEAN, FAST, LIGHTHOUSE_RULES, PAGE_CASES, POLICY_RULES, SLOW
-from tests.support.audit_pages import TODAY, doc, verdict
+from tests.support.audit_pages import TODAY, doc, in_main, verdict
 
 HALVES = {name for name, rule in RULES.items() if rule.on_page is not None and rule.on_site is not None}
 
@@ -79,3 +79,42 @@ def test_thresholds_are_settings() -> None:
 )  # fmt: skip
 def test_hostile_documents_are_judged_too(document: Document) -> None:
     assert verdict("title-missing", document).status in set(Status)
+
+
+@pytest.mark.parametrize(
+    ("rule", "piece", "fails"),
+    [
+        ("link-text-empty", '<a href="/x"><i aria-hidden="true">&gt;</i></a>', True),
+        ("link-text-empty", '<a href="/x" title="Basket"><i></i></a>', False),
+        ("link-text-empty", '<a href="/x"><svg><title>Basket</title></svg></a>', False),
+        ("link-text-empty", '<a href="/x" hidden></a>', False),
+        ("link-not-crawlable", '<a onclick="go()">Open</a>', True),
+        ("link-not-crawlable", '<a href="#" onclick="go()">Open</a>', True),
+        ("link-not-crawlable", '<a role="button" onclick="go()">Open</a>', False),
+        ("link-not-crawlable", '<a href="mailto:ida@harbour.org">Ida</a>', False),
+        ("link-malformed", '<a href="http//lamps.example">x</a>', True),
+        ("link-malformed", '<a href="https:// lamps.example/">x</a>', True),
+        ("link-malformed", '<a href="http://">x</a>', True),
+        ("link-malformed", '<a href="http.html">x</a>', False),
+        ("link-malformed", '<a href="whatsapp://send?text=x">x</a>', False),
+        ("link-localhost", '<script src="http://localhost:3000/a.js"></script>', True),
+        ("link-localhost", '<a href="https://staging.harbourlamps.example/">x</a>', True),
+        ("link-localhost", '<a href="https://dev.to/harbour">x</a>', False),
+        ("img-alt-missing", '<img src="/a.png" width=1 height=1 role="presentation">', False),
+        ("img-alt-missing", '<img src="/a.png" width=1 height=1 alt>', False),
+        ("a11y-form-label", "<label>E-mail <input></label>", False),
+        ("a11y-form-label", "<label><input></label>", True),
+        ("a11y-form-label", '<input type="hidden"><input type="submit">', False),
+        ("a11y-button-name", '<input type="button">', True),
+        ("a11y-button-name", '<button><img src="/s.png" alt="Search" width=1 height=1></button>', False),
+        ("placeholder-text", "<p>Insert your text here</p>", True),
+        ("placeholder-text", "<p>[Your Company Name] is proud</p>", True),
+        ("a11y-phone-not-link", "<p>Phone: 0117 325 6170</p>", True),
+        ("a11y-phone-not-link", "<p>Order 2024-01-15 of 12.000 lamps, ISBN 978-3-16-148410-0</p>", False),
+        ("sec-mixed-content", '<a href="http://other.example/">x</a>', False),
+        ("sec-mixed-content", '<iframe title="x" src="http://other.example/"></iframe>', True),
+        ("geo-faq-schema-missing", "<h2>What our guests say</h2><h2>How we work</h2><h2>Why lamps</h2>", False),
+    ],
+)
+def test_corners(rule: str, piece: str, fails: bool) -> None:  # noqa: FBT001 - a column
+    assert (verdict(rule, doc(in_main(piece))).status is Status.FAILED) is fails
