@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
-from api.routes import events, health, job_parts, jobs, live, operations, pages, tasks
+from api.routes import events, health, job_parts, jobs, limits, live, operations, pages, tasks
 from api.services import opened
 from api.views import API
 from consumers.flow import Flows, installed
@@ -77,7 +77,7 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations):
+    for routes in (jobs, job_parts, live, events, tasks, operations, limits):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)
@@ -86,7 +86,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "POST", "PUT", "DELETE"),
             allow_headers=ASKED_HEADERS,
             expose_headers=SHOWN_HEADERS,
         )

@@ -107,7 +107,18 @@ def allow(*scopes: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
 
 Reader = Annotated[Caller, Depends(allow("read"))]
 Submitter = Annotated[Caller, Depends(allow("submit"))]
+Operator = Annotated[Caller, Depends(allow("operate"))]
 Ender = Annotated[Caller, Depends(allow("submit", "operate"))]
+
+
+def of_the_house(caller: Caller, what: str) -> None:
+    """Let only the operators of the installation change what all tenants share.
+
+    Raises:
+        Problem: ``forbidden``: the caller is another tenant's.
+    """
+    if caller.tenant != DEFAULT_TENANT:
+        raise Problem("forbidden", f"{what} all tenants share; only a key of tenant {DEFAULT_TENANT} changes them")
 
 
 def _key_of(connection: HTTPConnection) -> str | None:

@@ -107,7 +107,7 @@ class Bench:
         self.redis_url = redis_url
         self.plan = plan
         self.client = connect(redis_url)
-        self._flows = Flows([noop.flow])
+        self._flows = Flows([noop.bare])
         self._told = told
 
     async def run(self) -> dict[str, Any]:
@@ -233,7 +233,7 @@ class Bench:
                 traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-0{int(is_sampled(n))}"
                 job_id = job_id_for(f"{log.keys.namespace} {n}", log.keys.partitions)
                 request = JobRequest(flow="noop", spec={"n": n})
-                batch.append(new_job(noop.flow, request, job_id, tenant="default", traceparent=traceparent))
+                batch.append(new_job(noop.bare, request, job_id, tenant="default", traceparent=traceparent))
             await log.submit_many(batch)
 
     async def _completed(self, log: Log) -> int:

@@ -93,7 +93,7 @@ async def work(orders: Orders) -> Done:
     options = WorkerOptions(middleware=(note,) if orders.is_timing_starts else ())
     async with SharedResources(settings, None) as resources:
         worker = Worker(
-            settings, redis_url=orders.redis_url, flows=Flows([noop.flow]), resources=resources, options=options
+            settings, redis_url=orders.redis_url, flows=Flows([noop.bare]), resources=resources, options=options
         )
         worker.signals.listen(on_signal)
         await worker.start()

@@ -9,13 +9,13 @@ import orjson
 
 from schemas.names import LANES, STAGES
 from streams.keys import StreamName
+from streams.policy import RateLimit, StagePolicy
 from streams.reader import GROUP
 
 if TYPE_CHECKING:
     from api.services import Services
     from consumers.flow import Flows
     from schemas.names import StageName
-    from streams.policy import StagePolicy
 
 CHUNK: Final = 300
 """Commands in one pipeline."""
@@ -101,5 +101,9 @@ def _declared(flows: Flows) -> list[tuple[StageName, str]]:
 def _policy(policy: StagePolicy) -> dict[str, Any]:
     shown: dict[str, Any] = {one.name: getattr(policy, one.name) for one in fields(policy)}
     shown["retry"] = {one.name: getattr(policy.retry, one.name) for one in fields(policy.retry)}
+    shown["limits"] = [
+        {"name": limit.name, "count": limit.count} | ({"per_s": limit.per_s} if isinstance(limit, RateLimit) else {})
+        for limit in policy.limits
+    ]
     shown["never_retry"] = [error.__name__ for error in policy.never_retry]
     return shown

@@ -60,6 +60,7 @@ def live_view(record: JobRecord, past: Job | None = None) -> JobView:
         run_at=record.number("run_at"),
         expires_at=record.number("expires_at"),
         then=_follow_up(record),
+        then_error=fields.get("then_error"),
         parent=fields.get("parent") or (past.parent if past is not None else None),
         links=links_of(record.job_id),
     )

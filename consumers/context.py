@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consumers.net.robots_cache import RobotsCache
     from consumers.store import Store
     from streams.blobs import Blobs
+    from streams.policy import RateLimit
     from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -143,6 +144,14 @@ class StageContext(Protocol):
 
     async def collect(self, payload: BaseModel) -> None:
         """Keep something for compile; the same task's contributions replace those of its earlier deliveries."""
+        ...
+
+    async def reserve(self, limit: RateLimit, what: str) -> float:
+        """Seconds until `what` may begin under a rate that all workers share; 0: now.
+
+        For a stage that does several limited things under one entry; one thing an entry is `StagePolicy.limits`. Who
+        must wait snoozes that long with `streams.policy.waiting_for` as the reason and asks again: the slot is kept.
+        """
         ...
 
     async def failures(self) -> list[Failure]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
 from consumers.context import StageContext
 from consumers.flow import Flow
-from consumers.notify import notify
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
 from schemas.jobs import Asked
-from schemas.stages import CompileRequest, Payload
+from schemas.stages import CompileRequest, Ending, Payload
 
 
 class NoopSpec(Asked):
@@ -59,8 +59,8 @@ async def compile_nothing(_: CompileRequest, __: StageContext) -> Outcome:
     return Done()
 
 
-@stage(name="notify", accepts=notify.accepts)
-async def notify_nobody(_: Payload, __: StageContext) -> Outcome:
+@stage(name="notify", accepts=Ending)
+async def notify_nobody(_: Ending, __: StageContext) -> Outcome:
     """Nobody to tell."""
     return Done()
 
@@ -68,7 +68,10 @@ async def notify_nobody(_: Payload, __: StageContext) -> Outcome:
 flow = Flow(
     name="noop",
     spec=NoopSpec,
-    stages=(crawl, classify, download, extract, compile_nothing, notify_nobody),
+    stages=(crawl, classify, download, extract, compile_nothing),
     first=lambda spec: Step(n=spec.n, fan_out=spec.fan_out),
     about="does nothing in six stages",
 )
+
+bare = replace(flow, stages=(*flow.stages, notify_nobody))
+"""The same without telling anybody of its end, not even the outcomes stream: to compare with the bare loop."""

@@ -121,5 +121,6 @@ class JobView(BaseModel):
     run_at: Instant = None
     expires_at: Instant = None
     then: str | None = None
+    then_error: str | None = None
     parent: str | None = None
     links: dict[str, str] = Field(default_factory=dict)

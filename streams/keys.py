@@ -149,6 +149,10 @@ class Keys:
         self.events = f"{namespace}:events"
         self.outcomes = f"{namespace}:outcomes"
         self.api_keys = f"{namespace}:apikeys"
+        self.limits = f"{namespace}:limits"
+        """What operators set limits to at run time."""
+        self.findings = f"{namespace}:findings"
+        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property

@@ -34,7 +34,7 @@ _KEY: Final = re.compile(r"[^{}\s]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimit:
+class Rate:
     """How often.
 
     Attributes:
@@ -113,7 +113,7 @@ class Limits:
         self._client = client
         self._namespace = namespace
 
-    async def reserve(self, key: str, task: str, limit: RateLimit) -> int:
+    async def reserve(self, key: str, task: str, limit: Rate) -> int:
         """Ask to begin under a rate; milliseconds to wait, 0: begin now.
 
         The first call reserves the task's slot. Who must wait snoozes until then and asks again: the slot is still
@@ -159,6 +159,30 @@ class Limits:
         """
         keys = self._keys(key, "permits", "waiting")
         return _names(await self._run("release", keys, [task, limit.permits, limit.hold_ms]))
+
+    async def waiting(self, key: str) -> int:
+        """How many tasks queue for a permit.
+
+        Raises:
+            ValueError: The key cannot be one.
+        """
+        return int(await self._client.zcard(*self._keys(key, "waiting")))
+
+    async def held(self, key: str) -> int:
+        """How many permits are held; those that ran out a moment ago may be among them.
+
+        Raises:
+            ValueError: The key cannot be one.
+        """
+        return int(await self._client.zcard(*self._keys(key, "permits")))
+
+    async def slots(self, key: str) -> int:
+        """How many tasks have a slot under a rate and did not begin yet.
+
+        Raises:
+            ValueError: The key cannot be one.
+        """
+        return int(await self._client.zcard(*self._keys(key, "slots")))
 
     def _keys(self, key: str, *parts: str) -> list[str]:
         if _KEY.fullmatch(key) is None:

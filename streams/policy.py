@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from schemas.names import StageName
 from streams.errors import PermanentError, TransientError
@@ -29,6 +32,93 @@ class RetryPolicy:
     max_crashes: int = 3
 
 
+_LIMIT_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_LIMIT_VALUE: Final = re.compile(r"[^{}\s]{1,100}")
+
+By = Callable[[Any], str | None]
+"""Payload -> what is limited each for itself (a host, a site); None: this payload is not limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many may begin in a time, over all workers: `count` in `per_s` seconds, evenly spread.
+
+    Attributes:
+        name: Of the limit; stages that name the same one share it.
+        count: >= 1.
+        per_s: Seconds, > 0; 10 a minute is ``RateLimit("mail", 10, 60)``.
+        by: One limit for each value; None: one for all.
+    """
+
+    name: str
+    count: int
+    per_s: float
+    by: By | None = None
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ValueError: One is out of bounds.
+        """
+        _check_limit(self.name, self.count)
+        if not 0 < self.per_s < float("inf"):
+            raise ValueError(f"limit {self.name}: {self.per_s=} must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many may run at a time, over all workers.
+
+    Attributes:
+        name: Of the limit; stages that name the same one share it.
+        count: >= 1.
+        by: One limit for each value; None: one for all.
+    """
+
+    name: str
+    count: int
+    by: By | None = None
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ValueError: One is out of bounds.
+        """
+        _check_limit(self.name, self.count)
+
+
+Limit = RateLimit | AtOnce
+
+
+def _check_limit(name: str, count: int) -> None:
+    if _LIMIT_NAME.fullmatch(name) is None:
+        raise ValueError(f"{name!r} cannot name a limit: a small letter, then up to 63 of a-z, 0-9, '_', '.' and '-'")
+    if count < 1:
+        raise ValueError(f"limit {name}: {count=} must be at least 1")
+
+
+def limit_key(limit: Limit, payload: object) -> str | None:
+    """Under which key a payload is limited; None when it is not. Values from outside cannot break out of the key."""
+    if limit.by is None:
+        return limit.name
+    value = limit.by(payload)
+    if value is None:
+        return None
+    if _LIMIT_VALUE.fullmatch(value) is None:
+        value = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:32]
+    return f"{limit.name}:{value}"
+
+
+def waiting_for(limit: str) -> str:
+    """What a job's record says while a task of it waits for a limit."""
+    return f"{WAITING_FOR}{limit}"
+
+
+WAITING_FOR: Final = "waiting for limit "
+
+
 @dataclass(frozen=True, slots=True)
 class StagePolicy:
     """How one (stage, flow) is run.
@@ -42,6 +132,7 @@ class StagePolicy:
         memory_mb: Cap of its CPU subprocess.
         retry: When a failed attempt is tried again.
         never_retry: Exceptions that dead-letter at once.
+        limits: Taken before the handler runs, shared by all workers; waiting for one spends no attempt.
     """
 
     soft_timeout_s: float = 300.0
@@ -52,6 +143,7 @@ class StagePolicy:
     memory_mb: int = 1024
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     never_retry: tuple[type[Exception], ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @property
     def recycle_after(self) -> int:

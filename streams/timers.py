@@ -11,6 +11,7 @@ import orjson
 
 from streams import scripts
 from streams.connect import AWAY, is_cluster
+from streams.findings import Finding, Findings
 from streams.keys import PartitionKeys
 from streams.log import Log
 from streams.moves import KeyTable
@@ -23,6 +24,9 @@ PAGE: Final = 200
 
 THEN_AGAIN_S: Final = 60
 """Seconds until a follow-up that could not be submitted is tried again."""
+
+THEN_GIVE_UP_S: Final = 3_600
+"""Seconds after a job's end when its follow-up is given up: by then every worker of a rolling upgrade had its try."""
 
 FollowUp = Callable[[str, bytes], Awaitable[None]]
 """Submits what a job's `then` asks for: called with the job's id and the body."""
@@ -103,13 +107,28 @@ class Timers:
                 await self._follow_up(job_id, body)
             except AWAY:
                 raise
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - a flow's own code looked at the spec
                 # Another worker may have the flow that this one lacks; whatever it is, nothing else waits for it.
-                logger.exception("the follow-up of job %s was not submitted; again in %d s", job_id, THEN_AGAIN_S)
-                due_ms = await self._now_ms(keys) + THEN_AGAIN_S * 1_000
-                await self._client.zadd(keys.timers, {member: due_ms}, xx=True)
-                return
+                if not await self._give_up(keys, job_id, error):
+                    logger.warning(
+                        "the follow-up of job %s was not submitted, again in %d s: %s", job_id, THEN_AGAIN_S, error
+                    )
+                    due_ms = await self._now_ms(keys) + THEN_AGAIN_S * 1_000
+                    await self._client.zadd(keys.timers, {member: due_ms}, xx=True)
+                    return
         pipe = self._client.pipeline(transaction=False)
         pipe.zrem(keys.timers, member)
         pipe.hdel(keys.waiting, member)
         await pipe.execute()
+
+    async def _give_up(self, keys: PartitionKeys, job_id: str, error: Exception) -> bool:
+        """Whether it is too late to try again; then the job's record and a finding say so."""
+        now_ms, record = await self._now_ms(keys), await self._log.job(job_id)
+        if record is not None and now_ms - record.number("finished_at") < THEN_GIVE_UP_S * 1_000:
+            return False
+        said = f"the follow-up (`then`) of job {job_id} was not submitted: {error}"
+        cure = "correct what it says and submit the follow-up by hand: its body is in the job's record"
+        await Findings(self._client, self._log.keys).note(Finding("follow_up_given_up", job_id, said, cure, now_ms))
+        if record is not None:
+            await self._client.hset(keys.job(job_id), "then_error", str(error)[:2_000])
+        return True

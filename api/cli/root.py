@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
-    "workers", "streams", "stages", "dlq", "keys", "doctor", "migrate", "bench",
+    "workers", "streams", "stages", "dlq", "limits", "keys", "doctor", "migrate", "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

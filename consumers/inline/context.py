@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from schemas.names import STAGES
 from schemas.settings import Settings
 from streams.blobs import Artifact, Blobs
 from streams.objects import open_objects
+from streams.policy import RateLimit
 from streams.record import JobRecord
 
 if TYPE_CHECKING:
@@ -96,7 +97,19 @@ class InlineBench:
     missing: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     percent: float = 0.0
+    sleep: Callable[[float], Awaitable[None]] | None = None
+    slots: dict[str, float] = field(default_factory=dict)
     created_ms: int = field(default_factory=lambda: int(time.time() * 1_000))
+
+    async def wait_for(self, limit: RateLimit, key: str) -> None:
+        """Hold a rate within this run, if it waits at all; without servers nothing is shared with other processes."""
+        if self.sleep is None:
+            return
+        now_s = asyncio.get_running_loop().time()
+        slot_s = max(now_s, self.slots.get(key, now_s))
+        self.slots[key] = slot_s + limit.per_s / limit.count
+        if slot_s > now_s:
+            await self.sleep(slot_s - now_s)
 
     def record(self) -> JobRecord:
         """The job's record as the log would have it now."""
@@ -255,6 +268,11 @@ class InlineContext:
         """Everything that the job's tasks collected."""
         async for payload in self._bench.kept.contributions.of(self.job_id, tenant=self.tenant):
             yield model.model_validate(payload)
+
+    async def reserve(self, limit: RateLimit, what: str) -> float:  # noqa: ARG002 - as of a worker's
+        """Wait for a rate here and now, in a run that waits; other runs and workers know nothing of it."""
+        await self._bench.wait_for(limit, limit.name)
+        return 0.0
 
     async def failures(self) -> list[Failure]:
         """The job's dead letters."""

@@ -35,7 +35,7 @@ from schemas.settings import Settings
 from streams.blobs import Artifact, Blobs
 from streams.errors import MalformedEntry, MillraceError, PermanentError, TransientError
 from streams.objects import IN_MEMORY
-from streams.policy import reason_of
+from streams.policy import RateLimit, limit_key, reason_of
 from streams.states import JobStatus
 from streams.telemetry import submit_span
 
@@ -160,6 +160,7 @@ async def run_inline(
             new.notify,
             in_subprocesses,
             on_progress,
+            sleep=sleep,
         )
         runner = _Runner(flow, bench, middleware, sleep)
         await runner.run()
@@ -239,6 +240,11 @@ class _Runner:
             self.entries.append(Entry(task.number, task.stage, payload, outcome, error))
 
     async def _attempt(self, stage: Stage, payload: BaseModel, context: InlineContext) -> Outcome:
+        for shared in stage.policy.limits:
+            # How many at once is no question here: one task runs at a time.
+            key = limit_key(shared, payload)
+            if key is not None and isinstance(shared, RateLimit):
+                await self._bench.wait_for(shared, key)
         limit_s = stage.policy.soft_timeout_s
         try:
             async with asyncio.timeout(limit_s) as limit:

@@ -19,9 +19,11 @@ from consumers.outcome import Emit
 from consumers.stage import Stage
 from consumers.store.logs import LogLine, LogShipper
 from consumers.worker.hand import InHand, Stop
+from consumers.worker.limit import Limiter
 from streams.errors import MillraceError
 from streams.log import Log
 from streams.moves import Moves
+from streams.policy import RateLimit
 from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,6 +44,7 @@ class Workbench:
     moves: Moves
     logs: LogShipper | None
     nudge: Callable[[], None]
+    limiter: Limiter
 
 
 class JobLogger(logging.LoggerAdapter[logging.Logger]):
@@ -188,6 +191,10 @@ class WorkerContext:
         """Everything that the job's tasks collected."""
         async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant):
             yield model.model_validate(payload)
+
+    async def reserve(self, limit: RateLimit, what: str) -> float:
+        """Seconds until `what` may begin under a rate that all workers share; 0: now."""
+        return await self.bench.limiter.reserve(limit, f"{self.idempotency_key}/{what}")
 
     async def failures(self) -> list[Failure]:
         """The job's dead letters."""

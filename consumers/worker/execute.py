@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from mode import Service
+from pydantic import BaseModel
 
 from consumers.encode import CLAIM, check_out, encode
 from consumers.execute import Middleware, attempt, payload_of
 from consumers.flow import Flows
-from consumers.outcome import Cancel, Done, Reject, Snooze
+from consumers.outcome import Cancel, Done, Outcome, Reject, Snooze
 from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
 from consumers.worker.context import Workbench, WorkerContext
@@ -26,8 +27,8 @@ from streams.codec import Delivery
 from streams.connect import AWAY
 from streams.errors import PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
-from streams.moves import Completion, Death, Emission
-from streams.policy import Bury, on_crashes, on_failure
+from streams.moves import Beat, Completion, Death, Emission
+from streams.policy import WAITING_FOR, Bury, on_crashes, on_failure
 from streams.scripts import Code
 from streams.telemetry import delivery_span, unrecorded
 
@@ -239,14 +240,32 @@ class Executor(Service):
             data = await check_out(data, self._bench.resources.blobs, entry.tenant)
         payload = payload_of(stage, data)
         context = WorkerContext(one, stage, self._bench, traceparent)
-        outcome = await attempt(stage, payload, context, self._middleware)
+        outcome = await self._outcome(one, stage, payload, context)
         if isinstance(outcome, Done):
             return await self._done(one, stage, context, outcome)
         if isinstance(outcome, Snooze):
+            if outcome.reason.startswith(WAITING_FOR):
+                await self._bench.moves.heartbeat(entry.keys, [Beat(entry, None, outcome.reason)])
             return Snoozed(entry, int(outcome.delay_s * 1_000), outcome.reason)
         if isinstance(outcome, Reject):
             return Death(entry, outcome.reason, outcome.detail)
         return await self._cancelled(one, outcome)
+
+    async def _outcome(self, one: InHand, stage: Stage, payload: BaseModel, context: WorkerContext) -> Outcome:
+        """Run the handler under its limits."""
+        if not one.policy.limits:
+            return await attempt(stage, payload, context, self._middleware)
+        limiter = self._bench.limiter
+        snooze = await limiter.take(one, payload)
+        if snooze is not None:
+            return snooze
+        try:
+            step = await self._bench.log.client.hget(one.entry.keys.job(one.entry.job), "progress.step")
+            if step is not None and step.startswith(WAITING_FOR.encode()):
+                await self._bench.moves.heartbeat(one.entry.keys, [Beat(one.entry, None, f"at {stage.name}")])
+            return await attempt(stage, payload, context, self._middleware)
+        finally:
+            await limiter.release(one)
 
     async def _done(self, one: InHand, stage: Stage, context: WorkerContext, outcome: Done) -> Settlement:
         entry = one.entry

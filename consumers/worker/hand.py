@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.names import StageName
 from streams.codec import Delivery
+from streams.limits import ConcurrencyLimit
 from streams.policy import Routes, StagePolicy
 
 
@@ -22,6 +23,15 @@ class Stop(Enum):
     LOST = "lease_lost"
     CANCELLED = "job_over"
     DRAIN = "drain"
+    PERMIT_LOST = "permit_lost"
+
+
+class HeldPermit(NamedTuple):
+    """A permit that an entry holds while its handler runs."""
+
+    key: str
+    task: str
+    limit: ConcurrencyLimit
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +44,8 @@ class InHand:
         notes: Progress and checkpoint for the next heartbeat.
         is_announced: Whether the log was told that it runs: at once, or by the lease keeper when it takes longer.
         cpu_calls: Subprocesses that work for it now; each is told of the soft limit itself.
+        permits: Of limits that all workers share.
+        permits_kept_s: When they were last taken or renewed.
         waiters: Resolved when the heartbeat that carries the checkpoint is answered.
     """
 
@@ -52,6 +64,8 @@ class InHand:
     is_announced: bool = False
     cpu_calls: int = 0
     span: Any = None
+    permits: list[HeldPermit] = field(default_factory=list)
+    permits_kept_s: float = 0.0
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property

@@ -38,6 +38,7 @@ class LeaseKeeper(Service):
         on_time_limit: Callable[[Delivery, str], Awaitable[None]],
         on_hard_limit: Callable[[InHand], None],
         announce: Callable[[list[InHand]], Awaitable[None]],
+        keep_permits: Callable[[float], None],
     ) -> None:
         self._moves = moves
         self._hand = hand
@@ -47,6 +48,7 @@ class LeaseKeeper(Service):
         self._on_time_limit = on_time_limit
         self._on_hard_limit = on_hard_limit
         self._announce = announce
+        self._keep_permits = keep_permits
         self._nudge = asyncio.Event()
         self._failing: dict[InHand, asyncio.Task[None]] = {}
         super().__init__()
@@ -67,6 +69,7 @@ class LeaseKeeper(Service):
                 pass
             now_s = clock()
             self._enforce_limits(now_s)
+            self._keep_permits(now_s)
             due = [one for one in self._hand.entries.values() if self._is_due(one, now_s)]
             for start in range(0, len(due), BATCH):
                 await self._beat(due[start : start + BATCH], clock)
@@ -160,6 +163,10 @@ class LeaseKeeper(Service):
                     one.stop = Stop.SOFT_LIMIT
                 else:
                     self._tell(one, Stop.SOFT_LIMIT)
+
+    def give_up(self, one: InHand) -> None:
+        """Stop a handler whose permit ran out; its entry is given back."""
+        self._tell(one, Stop.PERMIT_LOST)
 
     def _tell(self, one: InHand, stop: Stop) -> None:
         """Cancel the handler; it may clean up until its hard limit."""

@@ -25,6 +25,7 @@ from consumers.worker.context import Workbench
 from consumers.worker.execute import Executor
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.lease import LeaseKeeper
+from consumers.worker.limit import Limiter
 from consumers.worker.presence import Presence
 from consumers.worker.read import ReadLoop
 from consumers.worker.settle import Abandoned, Committer, Released
@@ -132,7 +133,11 @@ class Worker(Service):
         self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
-        bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge)
+        self.limiter = Limiter(
+            self.client, self.keys, ttl_ms=settings.lease_ms, clock=asyncio.get_event_loop().time,
+            on_lost=self._give_up,
+        )  # fmt: skip
+        bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter)
         self.executor = Executor(
             bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals,
             options.middleware,
@@ -141,6 +146,7 @@ class Worker(Service):
             Moves(self._lease_client, self.name, self.flows, settings.record_ttl_s), self.hand, self.committer,
             self.signals, lease_ms=settings.lease_ms,
             on_time_limit=self.executor.fail_job, on_hard_limit=self._settle_without, announce=self.executor.announce,
+            keep_permits=self.limiter.keep,
         )  # fmt: skip
         streams = ChainMap(*(dict(reader.streams) for reader in self.readers.values()))
         reclaimer = Reclaimer(
@@ -204,6 +210,7 @@ class Worker(Service):
 
     async def on_shutdown(self) -> None:
         """Close what was opened."""
+        await self.limiter.close()
         if self.shipper is not None:
             await self.shipper.stop()
         await self.client.aclose()
@@ -228,6 +235,9 @@ class Worker(Service):
             await asyncio.wait_for(self.committer.is_flushed.wait(), 5.0)
         except TimeoutError:
             logger.warning("%d entries could not be given back: their leases will run out", len(self.hand.entries))
+
+    def _give_up(self, one: InHand) -> None:
+        self.keeper.give_up(one)
 
     def _nudge(self) -> None:
         self.keeper.nudge()

@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 
 from streams import limits
 from streams.connect import connect
-from streams.limits import FORGET_MS, ConcurrencyLimit, Limits, Permit, RateLimit, limit_script
+from streams.limits import FORGET_MS, ConcurrencyLimit, Limits, Permit, Rate, limit_script
 
 LUA = Path(limits.__file__).parent / "lua"
 SCRIPTS = ("acquire", "release", "renew", "reserve")
@@ -82,7 +82,7 @@ class ModelPermits:
 class ModelRate:
     """What reserve says, in plain Python, in whole microseconds."""
 
-    def __init__(self, limit: RateLimit) -> None:
+    def __init__(self, limit: Rate) -> None:
         self.interval = round(limit.interval_ms * 1_000)
         self.tolerance = (limit.burst - 1) * self.interval
         self.reserved = self.admitted = 0
@@ -175,7 +175,7 @@ async def test_a_rate_agrees_with_the_model_and_is_never_exceeded(
     client: Any, namespace: str, set_clock: Callable[[str, int], Any], seed: int
 ) -> None:
     dice = random.Random(seed)  # noqa: S311 - a seed reproduces the run
-    limit = RateLimit(dice.choice((0.5, 2, 7, 30, 400)), burst=dice.randint(1, 4))
+    limit = Rate(dice.choice((0.5, 2, 7, 30, 400)), burst=dice.randint(1, 4))
     tasks = [f"0-job/{n}" for n in range(8)]
     model, clocked = ModelRate(limit), Limits(Clocked(client), namespace)
     due: dict[str, int] = {}
@@ -201,7 +201,7 @@ async def test_a_rate_agrees_with_the_model_and_is_never_exceeded(
 async def test_a_task_that_comes_at_its_slot_waits_once(
     client: Any, namespace: str, set_clock: Callable[[str, int], Any]
 ) -> None:
-    clocked, limit = Limits(Clocked(client), namespace), RateLimit(1)
+    clocked, limit = Limits(Clocked(client), namespace), Rate(1)
     await set_clock("r", START_MS)
     waits = {f"t{n}": await clocked.reserve("r", f"t{n}", limit) for n in range(5)}
     assert list(waits.values()) == [0, 1_000, 2_000, 3_000, 4_000]
@@ -215,8 +215,8 @@ async def test_nothing_is_kept_of_limits_that_nobody_uses(
     client: Any, namespace: str, set_clock: Callable[[str, int], Any]
 ) -> None:
     plain = Limits(client, namespace)
-    await plain.reserve("r", "a", RateLimit(5))
-    await plain.reserve("r", "b", RateLimit(5))
+    await plain.reserve("r", "a", Rate(5))
+    await plain.reserve("r", "b", Rate(5))
     await plain.acquire("c", "a", ConcurrencyLimit(1, ttl_ms=100))
     await plain.acquire("c", "b", ConcurrencyLimit(1, ttl_ms=100))
     keys = [key async for key in client.scan_iter(f"{namespace}:*")]
@@ -259,14 +259,14 @@ async def test_scripts_are_given_again_to_a_server_that_forgot_them(client: Any,
 
         eval = staticmethod(client.eval)
 
-    assert await Limits(Forgetful(), namespace).reserve("r", "a", RateLimit(1)) == 0
+    assert await Limits(Forgetful(), namespace).reserve("r", "a", Rate(1)) == 0
 
 
 async def test_what_cannot_be_a_limit_is_refused(client: Any, namespace: str) -> None:
     with pytest.raises(ValueError, match="cannot name a limit"):
-        await Limits(client, namespace).reserve("a}b", "t", RateLimit(1))
+        await Limits(client, namespace).reserve("a}b", "t", Rate(1))
     with pytest.raises(ValueError, match="per_s"):
-        RateLimit(0)
+        Rate(0)
     with pytest.raises(ValueError, match="permits"):
         ConcurrencyLimit(0)
 

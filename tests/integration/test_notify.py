@@ -20,6 +20,7 @@ from standardwebhooks import Webhook
 
 from consumers.context import StageContext
 from consumers.flow import Flow
+from consumers.noop import flow as noop
 from consumers.outcome import Done, Outcome, Reject
 from consumers.stage import stage
 from consumers.store import upgrade
@@ -264,6 +265,13 @@ async def test_a_mail_that_may_have_been_sent_is_not_sent_again(
     (mail,) = [one for one in await here.store.deliveries.of(record.job_id, tenant=TENANT) if one.channel == "mail"]
     assert mail.status == "unknown"
     assert (await deliveries(here, record))["webhook"] == ("sent", 2)
+
+
+async def test_the_flow_that_does_nothing_is_published_too(valkey_url: str, namespace: str, tmp_path: Path) -> None:
+    async with place(valkey_url, None, tmp_path, flow=noop, namespace=namespace) as here:
+        record = await here.run()
+        (event,) = await outcomes(here, record.job_id)
+    assert event["type"] == "millrace.job.succeeded"
 
 
 async def test_a_job_that_names_nobody_is_still_published(valkey_url: str, namespace: str, tmp_path: Path) -> None:

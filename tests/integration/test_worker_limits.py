@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ import pytest
 from consumers.context import StageContext
 from consumers.outcome import Done, Emit, Outcome, Snooze
 from streams.errors import Refused, TransientError
+from streams.findings import Findings
 from streams.policy import RetryPolicy, StagePolicy
+from streams.timers import THEN_GIVE_UP_S
 from tests.support import cpu_tasks
 from tests.support.chaos_local import QUICK, Here, Note, flow_of, handing_on, here
 from tests.support.processes import Held
@@ -273,6 +276,38 @@ async def test_a_follow_up_that_cannot_be_submitted_stops_nothing_else(valkey_ur
         await place.log.client.zadd(keys.timers, {f"then/{strange}": 0})  # it is tried again after a minute
         await place.start()
         assert (await place.ended(f"{strange}.then")).status == "succeeded"
+
+
+async def test_a_follow_up_that_can_never_be_submitted_is_given_up_and_told(valkey_url: str, namespace: str) -> None:
+    async with here(valkey_url, namespace, flow_of(), flow_of("other")) as place:
+        strange = await place.submit(then={"flow": "other", "spec": {}})
+    async with here(valkey_url, namespace, flow_of()) as place:
+        await place.start()
+        await place.ended(strange)
+        keys, client = place.log.keys.partition(0), place.log.client
+        job, member = keys.job(strange), f"then/{strange}"
+
+        async def is_put_off() -> bool:
+            score = await client.zscore(keys.timers, member)
+            return score is not None and score > time.time() * 1_000
+
+        await place.until(is_put_off, "the first try")
+        await client.hincrby(job, "finished_at", -THEN_GIVE_UP_S * 1_000)
+        await client.zadd(keys.timers, {member: 0})
+
+        async def is_given_up() -> bool:
+            return await client.zscore(keys.timers, member) is None
+
+        await place.until(is_given_up, "the last try")
+        assert await client.hget(keys.waiting, member) is None
+        record = await place.log.job(strange)
+        assert record is not None
+        assert "other" in record.fields["then_error"]
+        findings = Findings(client, place.log.keys)
+        (finding,) = await findings.all()
+        assert (finding.kind, finding.subject) == ("follow_up_given_up", strange)
+        assert await findings.drop(finding.kind, finding.subject)
+        assert await findings.all() == []
 
 
 async def test_high_priority_goes_first_and_low_is_not_starved(valkey_url: str, namespace: str) -> None:

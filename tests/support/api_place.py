@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,11 +207,18 @@ class ApiPlace:
 
 @asynccontextmanager
 async def api_place(
-    redis_url: str, database_url: str | None, namespace: str, home: Path, *, body_s: float = 30.0, **settings: Any
+    redis_url: str,
+    database_url: str | None,
+    namespace: str,
+    home: Path,
+    *,
+    body_s: float = 30.0,
+    more: Iterable[Flow] = (),
+    **settings: Any,
 ) -> AsyncIterator[ApiPlace]:
-    """A running API of a namespace; other keywords are settings."""
+    """A running API of a namespace, with `more` flows; other keywords are settings."""
     gate = Gate()
-    flows = Flows([noop, probe_flow(gate)])
+    flows = Flows([noop, probe_flow(gate), *more])
     made = Settings(namespace=namespace, home=home, lease_ms=2_000, **settings)
     app = create_app(made, redis_url, database_url, flows, body_s=body_s)
     # With the protocol named, asyncio turns Nagle's algorithm off; else each answer takes 40 ms.

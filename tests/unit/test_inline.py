@@ -19,7 +19,7 @@ from schemas.names import StageName
 from schemas.settings import Settings
 from schemas.stages import CompileRequest, Payload
 from streams.errors import MalformedEntry, PermanentError, TransientError
-from streams.policy import StagePolicy
+from streams.policy import AtOnce, RateLimit, StagePolicy
 from tests.support.tree_flow import Leaf, Node, TreeResult, TreeSpec
 from tests.support.tree_flow import flow as tree
 
@@ -313,3 +313,25 @@ async def test_a_fake_context_gives_compile_what_it_reads() -> None:
         outcome = await ctx.run(CompileRequest())
     assert isinstance(outcome, Done)
     assert outcome.result == TreeResult(names=["a", "b"], failures=["lost http_403"])
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_run_that_waits_holds_its_rates(waits: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    limits = (RateLimit("mail", 10, 60), AtOnce("mailbox", 1))
+    slept: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        slept.append(round(delay_s))
+
+    @stage(name="crawl", accepts=Said, emits=("crawl",), policy=StagePolicy(limits=limits))
+    async def crawl(said: Said, ctx: StageContext) -> Outcome:
+        await ctx.reserve(RateLimit("page", 1, 100), "x")
+        return Done((Emit("crawl", Said(word=said.word + "a")),) if len(said.word) < 2 else ())
+
+    @stage(name="compile", accepts=CompileRequest)
+    async def compile_it(_: CompileRequest, __: StageContext) -> Outcome:
+        return Done()
+
+    flow = Flow("said", Said, (crawl, compile_it), lambda spec: spec)
+    await run_inline(flow, {}, settings=SETTINGS, sleep=sleep if waits else None)
+    assert slept == ([6, 100, 12, 200] if waits else [])

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from streams.errors import MalformedEntry, PermanentError, TransientError
 from streams.policy import (
     LANE_WEIGHTS,
+    AtOnce,
     Bury,
+    RateLimit,
     Retry,
     RetryPolicy,
     StagePolicy,
     lane_shares,
+    limit_key,
     next_delay_s,
     on_crashes,
     on_failure,
@@ -93,3 +96,28 @@ def test_with_few_slots_every_lane_is_first_by_its_weight(free: int, start: int)
     for shares in turns:
         assert {lane for lane, _ in shares} == set(LANE_WEIGHTS), "the others are asked when the first is empty"
         assert all(1 <= count <= free for _, count in shares)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("example.com", "host:example.com"), (None, None), ("a b", "host:c8687a08aa5d6ed2044328fa6a697ab8")],
+)
+def test_what_a_limit_is_kept_under(value: str | None, expected: str | None) -> None:
+    assert limit_key(AtOnce("host", 2, by=lambda payload: payload), value) == expected
+    assert limit_key(RateLimit("host", 2, 1.0), value) == "host"
+
+
+@pytest.mark.parametrize("value", ["}:permits", "x" * 500, "\N{SNOWMAN} {", ""])
+def test_a_value_from_outside_stays_within_its_key(value: str) -> None:
+    key = limit_key(AtOnce("host", 2, by=lambda payload: payload), value)
+    assert key is not None
+    assert len(key) <= 200
+    assert not set("{} ") & set(key)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "per_s"), [("", 1, 1.0), ("a{b}", 1, 1.0), ("Mail", 1, 1.0), ("mail", 0, 1.0), ("mail", 1, 0.0)]
+)
+def test_a_limit_that_is_none_is_refused(name: str, count: int, per_s: float) -> None:
+    with pytest.raises(ValueError, match="limit"):
+        RateLimit(name, count, per_s)
