@@ -91,6 +91,7 @@ class IndexedDocument(BaseModel):
     Attributes:
         status: ``indexed`` when it can be found; ``unchanged`` when it was there already, as it is.
         text_length: Characters.
+        calls: Requests to the embedding endpoint; `tokens` as it counts them.
         cut: What was left out of it, and why.
     """
 
@@ -106,6 +107,8 @@ class IndexedDocument(BaseModel):
     chunks_created: int
     embeddings_generated: int
     cut: tuple[str, ...] = ()
+    calls: int = 0
+    tokens: int = 0
 
 
 class DocumentsResult(BaseModel):

@@ -167,6 +167,18 @@ class Settings(BaseSettings):
     llm_model: str | None = None
     """Model name that `llm_base_url` understands."""
 
+    embedding_base_url: Annotated[str, _url("http", "https")] | None = None
+    """OpenAI-compatible endpoint for the vectors of documents, as ``https://api.example.com/v1``."""
+
+    embedding_api_key: SecretStr | None = None
+    """Key for `embedding_base_url`; local endpoints need none."""
+
+    embedding_model: str | None = None
+    """Model that `embedding_base_url` is asked for when a collection names none."""
+
+    embedding_folder: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """Folder of a sentence-transformers model for collections that choose ``local``."""
+
     # Telling others
 
     smtp_url: Annotated[SecretStr, _secret_url("smtp", "smtps")] | None = None

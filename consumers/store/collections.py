@@ -178,7 +178,7 @@ class CollectedDocuments:
             collection_id: Where to.
             sha256: Of its bytes.
             tenant: Whose.
-            values: ``name``, ``url``, ``size_bytes``, ``kind``, ``job_id``.
+            values: ``name``, ``url``, ``size_bytes``, ``kind``.
         """
         document_id = collected_id_of(collection_id, sha256)
         new = insert(CollectedDocument).values(
@@ -186,10 +186,7 @@ class CollectedDocuments:
         )
         statement = new.on_conflict_do_update(
             index_elements=[CollectedDocument.id],
-            set_={
-                "job_id": new.excluded.job_id,
-                "url": func.coalesce(CollectedDocument.url, new.excluded.url),
-            },
+            set_={"url": func.coalesce(CollectedDocument.url, new.excluded.url)},
         )
         async with self._database.begin() as session:
             await session.execute(statement)

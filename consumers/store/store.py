@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from consumers.store.collections import CollectedDocuments, Collections
 from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
 from consumers.store.jobs import Jobs
 from consumers.store.logs import Logs
+from consumers.store.passages import Passages
 from consumers.store.results import Artifacts, Contributions, Results
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ class Store:
         artifacts: The jobs' files.
         deliveries: Notifications.
         companies: With their compiled statements.
-        documents: With what was read from them.
+        documents: Of companies, with what was read from them.
+        collections: And what was uploaded for them.
+        collected: Documents of collections.
+        passages: Of collected documents, with their vectors.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,6 +45,9 @@ class Store:
         self.deliveries = Deliveries(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
+        self.collections = Collections(database)
+        self.collected = CollectedDocuments(database)
+        self.passages = Passages(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:
