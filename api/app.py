@@ -12,7 +12,20 @@ from starlette.middleware.cors import CORSMiddleware
 from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
-from api.routes import events, health, job_parts, jobs, limits, live, operations, pages, tasks
+from api.routes import (
+    collections,
+    documents,
+    events,
+    health,
+    job_parts,
+    jobs,
+    limits,
+    live,
+    operations,
+    pages,
+    tasks,
+    uploads,
+)
 from api.services import opened
 from api.views import API
 from consumers.flow import Flows, installed
@@ -77,11 +90,13 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations, limits):
+    for routes in (jobs, job_parts, live, events, tasks, operations, limits, collections, documents, uploads):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)
-    app.add_middleware(Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s)
+    app.add_middleware(
+        Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads"
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

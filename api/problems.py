@@ -65,6 +65,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "timeout": Kind(408, "The body did not arrive in time", "Send the request again."),
     "job-is-over": Kind(409, "The job is over", "Submit it again if it should run again."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
+    "name-taken": Kind(409, "The name is taken", "Choose another name, or use what has it."),
+    "legal-hold": Kind(409, "It is under legal hold", "An admin lifts the hold of the collection first."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
     "unsupported-media-type": Kind(415, "The body is not declared as JSON", "Send `Content-Type: application/json`."),

@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, limits, operate, processes
+from api.cli import care, demo, documents, jobs, limits, operate, processes
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
 
 START: Final = "Start here"
 JOBS: Final = "Jobs"
+RESOURCES: Final = "What jobs work on"
 OPERATION: Final = "Operation"
 
 app = typer.Typer(
@@ -54,6 +55,9 @@ app.add_typer(
 )  # fmt: skip
 for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry):
     app.command(rich_help_panel=JOBS)(about_jobs)
+
+app.command(rich_help_panel=RESOURCES)(documents.search)
+app.add_typer(documents.collections, name="collections", rich_help_panel=RESOURCES)
 
 for operation in (
     processes.worker, processes.api, operate.workers, operate.streams, operate.stages, care.doctor, care.migrate,
