@@ -25,6 +25,9 @@ WEIGHTS: Final = {"exact": 100.0, "text": 1.0, "vector": 1.0}
 MODEL_FREE_WEIGHT: Final = 0.6
 """Of likeness without a model, which is likeness of words and no more."""
 
+FEW: Final = 500
+"""Passages that the words of a query may occur in, all together; the commonest words are left out beyond."""
+
 MORE: Final = 4
 """Passages asked of each way, as a multiple of what is answered: some are folded."""
 
@@ -41,14 +44,11 @@ async def search(store: Store, operator: Settings, collection: Collection, reque
     filters = Filters(request.documents, request.kinds, _instant(request.since), _instant(request.until))
     most = min(200, max(50, request.limit * MORE))
     is_phrase = request.query.strip().startswith('"') and request.query.strip().endswith('"')
-    lists = {
-        "exact": await store.passages.by_words(collection.id, query, filters, tenant=tenant, exact=True, limit=most)
-    }
+    lists = {"exact": await store.passages.by_phrase(collection.id, query, filters, tenant=tenant, limit=most)}
     weights = dict(WEIGHTS)
     if not is_phrase:
-        lists["text"] = await store.passages.by_words(
-            collection.id, query, filters, tenant=tenant, exact=False, limit=most
-        )
+        words = hashed.telling_words(query, collection.frequencies, FEW)
+        lists["text"] = await store.passages.by_words(collection.id, words, filters, tenant=tenant, limit=most)
         vector = await _vector(query, collection, operator)
         if vector is not None and collection.embedding is not None:
             lists["vector"] = await store.passages.by_vector(

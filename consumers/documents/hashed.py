@@ -77,3 +77,30 @@ def embed(text: str, frequencies: NDArray[np.uint32] | None = None, documents: i
     np.add.at(vector, (hashes >> 8) % DIMENSION, weights * signs)
     length = float(np.linalg.norm(vector))
     return vector / length if length else vector
+
+
+def telling_words(query: str, frequencies: bytes | None, most: int) -> list[str]:
+    """The words of a query that tell passages apart, the rarest first.
+
+    Args:
+        query: Words.
+        frequencies: In how many passages each of `BUCKETS` occurs, little-endian uint32; None: not known.
+        most: Passages that they may occur in, all together; the rarest word is always among them.
+    """
+    import numpy as np  # noqa: PLC0415 - an extra
+
+    common = common_words()
+    words = list(dict.fromkeys(_WORD.findall(query.lower())))
+    words = [word for word in words if word not in common] or words
+    if frequencies is None:
+        return words
+    known = np.frombuffer(frequencies, dtype="<u4")
+    occurs = {word: int(known[zlib.crc32(word.encode()) % BUCKETS]) for word in words}
+    kept: list[str] = []
+    total = 0
+    for word in sorted(words, key=lambda word: occurs[word]):
+        total += occurs[word]
+        if kept and total > most:
+            break
+        kept.append(word)
+    return kept

@@ -47,15 +47,13 @@ def fingerprint(text: str) -> int:
 
     Source: Charikar, "Similarity Estimation Techniques from Rounding Algorithms", 2002; shingles of three words.
     """
+    import numpy as np  # noqa: PLC0415 - an extra
+
     words = _WORD.findall(text.lower())
-    shingles = {" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2))}
-    sums = [0] * 64
-    for shingle in shingles:
-        encoded = shingle.encode()
-        value = zlib.crc32(encoded) << 32 | zlib.crc32(encoded[::-1])
-        for bit in range(64):
-            sums[bit] += 1 if value >> bit & 1 else -1
-    value = sum(1 << bit for bit in range(64) if sums[bit] > 0)
+    shingles = {" ".join(words[at : at + 3]).encode() for at in range(max(1, len(words) - 2))}
+    halves = [(zlib.crc32(shingle), zlib.crc32(shingle[::-1])) for shingle in shingles]
+    bits = np.unpackbits(np.array(halves, dtype=">u4").view(np.uint8), axis=1)
+    value = int.from_bytes(np.packbits(2 * bits.sum(axis=0, dtype=np.int64) > len(halves)).tobytes(), "big")
     return value - (1 << 64) if value >> 63 else value
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.models import CachedVector, CollectedDocument, Collection, PassageRow, PassageVector
@@ -25,6 +25,9 @@ MAX_INDEXED_DIMENSION: Final = 2_000
 
 SEARCHED: Final = 50
 """Passages that each way of searching contributes at most."""
+
+CANDIDATES: Final = 500
+"""Passages of one language that are ranked at most: unpacking the words of each costs 20 us."""
 
 _SEARCHABLE: Final = ("extracted", "indexed")
 _MODEL: Final = re.compile(r"[A-Za-z0-9._:/@+-]{1,200}")
@@ -259,18 +262,36 @@ class Passages:
                 await session.execute(insert(CachedVector).on_conflict_do_nothing(), rows)
 
     async def by_words(
-        self, collection_id: str, query: str, filters: Filters, *, tenant: str, exact: bool, limit: int = SEARCHED
+        self, collection_id: str, words: Sequence[str], filters: Filters, *, tenant: str, limit: int = SEARCHED
     ) -> list[Place]:
-        """Passages by full text, best first; with `exact` those that hold the query as it is written."""
+        """Passages that have any of the words, best first; those with more of them rank higher."""
+        asked = " | ".join(dict.fromkeys(word for word in words if word.isalnum()))
+        return await self._by_query(collection_id, func.to_tsquery, asked, None, filters, tenant, limit)
+
+    async def by_phrase(
+        self, collection_id: str, phrase: str, filters: Filters, *, tenant: str, limit: int = SEARCHED
+    ) -> list[Place]:
+        """Passages that hold these words as they are written, but for case and blanks, best first."""
+        return await self._by_query(collection_id, func.phraseto_tsquery, phrase, phrase, filters, tenant, limit)
+
+    async def _by_query(
+        self, collection_id: str, to_query: Any, asked: str, phrase: str | None, filters: Filters, tenant: str,
+        limit: int,
+    ) -> list[Place]:  # fmt: skip
+        if not asked:
+            return []
+        found: dict[Place, float] = {}
         async with self._database.begin() as session:
+            # The planner takes a look through all passages for cheap: it does not count what unpacking them costs.
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
             configurations = await session.scalars(
                 select(CollectedDocument.configuration)
                 .where(CollectedDocument.collection_id == collection_id, CollectedDocument.tenant == tenant)
                 .distinct()
             )
-            found: dict[Place, float] = {}
             for configuration in configurations:
-                statement = _words_query(collection_id, query, configuration, filters, tenant, exact=exact)
+                query = to_query(text(f"'{configuration}'"), asked)
+                statement = _words_query(collection_id, query, configuration, phrase, filters, tenant)
                 for row in await session.execute(statement.limit(limit)):
                     found[row[0], int(row[1])] = float(row[2])
         return sorted(found, key=lambda place: (-found[place], place))[:limit]
@@ -310,8 +331,7 @@ class Passages:
             .join(CollectedDocument, CollectedDocument.id == PassageRow.document_id)
             .where(
                 PassageRow.tenant == tenant,
-                PassageRow.document_id.in_({document for document, _ in wanted}),
-                PassageRow.ordinal.in_({ordinal for _, ordinal in wanted}),
+                tuple_(PassageRow.document_id, PassageRow.ordinal).in_(wanted),
             )
         )
         async with self._database.begin() as session:
@@ -321,44 +341,36 @@ class Passages:
 
 
 def _words_query(
-    collection_id: str, query: str, configuration: str, filters: Filters, tenant: str, *, exact: bool
+    collection_id: str, query: Any, configuration: str, phrase: str | None, filters: Filters, tenant: str
 ) -> Select[Any]:
-    """Document, ordinal and score of the passages of one language."""
-    asked = (
-        func.phraseto_tsquery(text(f"'{configuration}'"), query)
-        if exact
-        else func.to_tsquery(text(f"'{configuration}'"), _any_word(query))
-    )
-    statement = (
-        select(PassageRow.document_id, PassageRow.ordinal, func.ts_rank_cd(PassageRow.words, asked, 1).label("score"))
+    """Document, ordinal and score of the passages of one language, best first among `CANDIDATES`."""
+    matching = (
+        select(PassageRow.document_id, PassageRow.ordinal, PassageRow.words)
         .join(CollectedDocument, CollectedDocument.id == PassageRow.document_id)
         .where(
             PassageRow.collection_id == collection_id,
             PassageRow.tenant == tenant,
             PassageRow.configuration == text(f"'{configuration}'::regconfig"),
-            PassageRow.words.op("@@")(asked),
+            PassageRow.words.op("@@")(query),
             CollectedDocument.status.in_(_SEARCHABLE),
         )
-        .order_by(text("score DESC"), PassageRow.document_id, PassageRow.ordinal)
     )
-    if exact:
+    if phrase is not None:
         single = func.regexp_replace(func.lower(PassageRow.text), r"\s+", " ", "g")
-        statement = statement.where(func.strpos(single, query.lower()) > 0)
+        matching = matching.where(func.strpos(single, phrase.lower()) > 0)
     if filters.documents:
-        statement = statement.where(CollectedDocument.id.in_(filters.documents))
+        matching = matching.where(CollectedDocument.id.in_(filters.documents))
     if filters.kinds:
-        statement = statement.where(CollectedDocument.kind.in_(filters.kinds))
+        matching = matching.where(CollectedDocument.kind.in_(filters.kinds))
     if filters.since is not None:
-        statement = statement.where(CollectedDocument.created_at >= filters.since)
+        matching = matching.where(CollectedDocument.created_at >= filters.since)
     if filters.until is not None:
-        statement = statement.where(CollectedDocument.created_at < filters.until)
-    return statement
-
-
-def _any_word(query: str) -> str:
-    """A query that any of the words answers; those with more of them rank higher."""
-    words = re.findall(r"[^\W_]+", query)
-    return " | ".join(dict.fromkeys(words)) or "''"
+        matching = matching.where(CollectedDocument.created_at < filters.until)
+    candidates = matching.limit(CANDIDATES).subquery()
+    score = func.ts_rank(candidates.c.words, query, 1).label("score")
+    return select(candidates.c.document_id, candidates.c.ordinal, score).order_by(
+        text("score DESC"), candidates.c.document_id, candidates.c.ordinal
+    )
 
 
 def _filter_sql(filters: Filters) -> tuple[str, dict[str, Any]]:

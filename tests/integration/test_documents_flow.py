@@ -45,7 +45,7 @@ async def test_uploads_are_indexed_once_and_found(here: Place, namespace: str) -
     listed = await here.store.collected.page(done.collection_id, tenant=TENANT)
     assert sorted(one.status for one in listed.items) == ["indexed"] * len(listed.items)
     found = await here.store.passages.by_words(
-        done.collection_id, "repairing the water wheels", Filters(), tenant=TENANT, exact=False
+        done.collection_id, ["repairing", "water", "wheels"], Filters(), tenant=TENANT
     )
     first = (await here.store.passages.load(found[:1], tenant=TENANT))[found[0]]
     assert "water wheel in repair" in first.passage.text

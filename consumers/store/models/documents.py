@@ -114,7 +114,9 @@ class PassageRow(Base):
     fingerprint: Mapped[int]
     configuration: Mapped[str] = mapped_column(REGCONFIG)
     words: Mapped[Any] = mapped_column(
-        TSVECTOR, Computed("to_tsvector(configuration, coalesce(section, '') || ' ' || text)", persisted=True)
+        TSVECTOR,
+        Computed("to_tsvector(configuration, coalesce(section, '') || ' ' || text)", persisted=True),
+        deferred=True,
     )
 
 
