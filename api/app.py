@@ -15,6 +15,7 @@ from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
     audit_reports,
     audits,
+    collections,
     companies,
     company_statements,
     control,
@@ -33,6 +34,7 @@ from api.routes import (
     replays,
     schedules,
     tasks,
+    uploads,
     websites,
 )
 from api.services import opened
@@ -102,6 +104,7 @@ def create_app(
     for routes in (
         audit_reports,
         audits,
+        collections,
         companies,
         company_statements,
         control,
@@ -118,12 +121,15 @@ def create_app(
         replays,
         schedules,
         tasks,
+        uploads,
         websites,
     ):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)
-    app.add_middleware(Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s)
+    app.add_middleware(
+        Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads"
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

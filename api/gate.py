@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES: Final = 1 << 20
 BODY_S: Final = 30.0
+UPLOAD_BYTES: Final = 1 << 30
+UPLOAD_S: Final = 1_800.0
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PREFLIGHTED: Final = frozenset({"text/csv"})
 """Beside JSON: a page of another origin cannot send these either without asking leave first (Fetch Standard)."""
@@ -49,12 +51,20 @@ class Gate:
         origins: Foreign origins that may ask (``MILLRACE_CORS_ORIGINS``).
         body_bytes: Longest body.
         body_s: Seconds within which a body must have arrived.
+        uploads: The path that takes files: of any type, and larger.
     """
 
     def __init__(
-        self, app: ASGIApp, *, origins: Iterable[str] = (), body_bytes: int = BODY_BYTES, body_s: float = BODY_S
+        self,
+        app: ASGIApp,
+        *,
+        origins: Iterable[str] = (),
+        body_bytes: int = BODY_BYTES,
+        body_s: float = BODY_S,
+        uploads: str = "",
     ) -> None:
         self._app = app
+        self._uploads = uploads
         self._origins = frozenset(origins)
         self._body_bytes = body_bytes
         self._body_s = body_s
@@ -80,7 +90,7 @@ class Gate:
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, guarded)
             return
-        await self._app(scope, self._limited(receive), guarded)
+        await self._app(scope, self._limited(receive, *self._limits(scope)), guarded)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A handshake is a GET that no browser asks leave for: only the origin tells a foreign page.
@@ -93,8 +103,9 @@ class Gate:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._body_bytes:
-            raise self._too_large(f"{int(length):,} bytes")
+        most, _ = self._limits(scope)
+        if length.isdigit() and int(length) > most:
+            raise self._too_large(f"{int(length):,} bytes", most)
         if scope["method"] not in _CHANGING:
             return
         if self._is_foreign(headers):
@@ -105,7 +116,8 @@ class Gate:
             )
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         has_body = (length.isdigit() and int(length) > 0) or "transfer-encoding" in headers
-        if has_body and not is_json(media_type) and media_type not in _PREFLIGHTED:
+        is_meant = is_json(media_type) or media_type in _PREFLIGHTED or scope["path"] == self._uploads
+        if has_body and not is_meant:
             raise Problem(
                 "unsupported-media-type",
                 f"the body is declared as {media_type[:100] or 'nothing'}; send `Content-Type: application/json`",
@@ -117,9 +129,13 @@ class Gate:
             return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
         return origin.partition("://")[2] != headers.get("host", "") and origin not in self._origins
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limits(self, scope: Scope) -> tuple[int, float]:
+        """Longest body, and the seconds for it."""
+        return (UPLOAD_BYTES, UPLOAD_S) if scope["path"] == self._uploads else (self._body_bytes, self._body_s)
+
+    def _limited(self, receive: Receive, most: int, within_s: float) -> Receive:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + self._body_s
+        deadline = clock() + within_s
         seen, is_complete = 0, False
 
         async def limited() -> Message:
@@ -129,21 +145,21 @@ class Gate:
             try:
                 message = await asyncio.wait_for(receive(), deadline - clock())
             except TimeoutError:
-                detail = f"the body did not arrive within {self._body_s:g} s; {seen:,} bytes of it did"
+                detail = f"the body did not arrive within {within_s:g} s; {seen:,} bytes of it did"
                 raise Problem("timeout", detail, headers={"Connection": "close"}) from None
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
-                if seen > self._body_bytes:
-                    raise self._too_large(f"more than {self._body_bytes:,} bytes")
+                if seen > most:
+                    raise self._too_large(f"more than {most:,} bytes", most)
             return message
 
         return limited
 
-    def _too_large(self, size: str) -> Problem:
+    def _too_large(self, size: str, most: int) -> Problem:
         return Problem(
             "too-large",
-            f"the body has {size}; at most {self._body_bytes:,} are taken: upload large data and refer to it",
+            f"the body has {size}; at most {most:,} are taken: upload large data and refer to it",
         )
 
 

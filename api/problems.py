@@ -76,6 +76,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "built-in": Kind(409, "It is built in", "What is built in can be paused and changed, not removed."),
     "not-downloaded": Kind(409, "The document's bytes are not here", "Download it first; `detail` says how."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
+    "legal-hold": Kind(409, "It is under legal hold", "An admin lifts the hold of the collection first."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
     "unsupported-media-type": Kind(415, "The body is not declared as JSON", "Send `Content-Type: application/json`."),

@@ -219,6 +219,18 @@ class Settings(BaseSettings):
     """Common start of the paths of Common Crawl's domain graph: a folder's or ``https://``; the file names that follow
     are ``vertices.txt.gz``, ``edges.txt.gz`` and ``ranks.txt.gz``."""
 
+    embedding_base_url: Annotated[str, _url("http", "https")] | None = None
+    """OpenAI-compatible endpoint for the vectors of documents, as ``https://api.example.com/v1``."""
+
+    embedding_api_key: SecretStr | None = None
+    """Key for `embedding_base_url`; local endpoints need none."""
+
+    embedding_model: str | None = None
+    """Model that `embedding_base_url` is asked for when a collection names none."""
+
+    embedding_folder: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """Folder of a sentence-transformers model for collections that choose ``local``."""
+
     # Telling others
 
     smtp_url: Annotated[SecretStr, _secret_url("smtp", "smtps")] | None = None

@@ -13,6 +13,7 @@ from api.cli import (
     care,
     companies,
     demo,
+    documents,
     evaluations,
     health,
     jobs,
@@ -33,7 +34,7 @@ from api.cli.setup import setup
 START: Final = "Start here"
 JOBS: Final = "Jobs"
 OPERATION: Final = "Operation"
-FLOWS: Final = "Flows"
+FLOWS: Final = "What jobs work on"
 
 app = typer.Typer(
     name="millrace",
@@ -84,6 +85,9 @@ workers = typer.Typer(invoke_without_command=True)
 workers.callback()(processes.worker)
 workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
+app.command(rich_help_panel=FLOWS)(documents.search)
+app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
+
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
     stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, care.bench,

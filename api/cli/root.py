@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "companies",
-    "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages", "pause", "resume", "purge",
-    "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor", "health", "migrate",
-    "backup", "restore", "setup", "eval", "bench",
+    "search", "collections", "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages", "pause",
+    "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
+    "health", "migrate", "backup", "restore", "setup", "eval", "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth import Reader
+from api.collected import collected_of
+from api.collected import document_view as collected_view
 from api.documents import document_at, document_view, statement_view
 from api.json_response import Json, items
 from api.problems import Problem
@@ -49,8 +51,12 @@ async def list_documents(
 
 @router.get("/{document_id}")
 async def get_document(request: Request, caller: Reader, document_id: str) -> Response:
-    """A document."""
-    return Json(document_view(await document_at(services_of(request), document_id, caller.tenant)))
+    """A document, of a company or of a collection."""
+    services = services_of(request)
+    collected = await collected_of(services, document_id, caller)
+    if collected is not None:
+        return Json(collected_view(collected))
+    return Json(document_view(await document_at(services, document_id, caller.tenant)))
 
 
 @router.get("/{document_id}/statements")

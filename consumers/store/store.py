@@ -8,6 +8,7 @@ from consumers.store.audit import Audit
 from consumers.store.audit_reports import AuditReports
 from consumers.store.audits import Audits
 from consumers.store.cleanup import Cleanup
+from consumers.store.collections import CollectedDocuments, Collections
 from consumers.store.companies import Companies
 from consumers.store.corrections import Corrections
 from consumers.store.crawled import CrawledPages
@@ -19,6 +20,7 @@ from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
+from consumers.store.passages import Passages
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.suppressions import Suppressions
 from consumers.store.websites import Websites
@@ -50,6 +52,10 @@ class Store:
         websites: That are audited.
         audits: With their pages, issues and measured parts.
         audit_reports: And the links that share them.
+        documents: Of companies, with what was read from them.
+        collections: And what was uploaded for them.
+        collected: Documents of collections.
+        passages: Of collected documents, with their vectors.
     """
 
     def __init__(self, database: Database) -> None:
@@ -73,6 +79,9 @@ class Store:
         self.websites = Websites(database)
         self.audits = Audits(database)
         self.audit_reports = AuditReports(database)
+        self.collections = Collections(database)
+        self.collected = CollectedDocuments(database)
+        self.passages = Passages(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -13,6 +13,14 @@ from consumers.store.models.audits import (
     WontFix,
 )
 from consumers.store.models.base import Base
+from consumers.store.models.documents import (
+    CachedVector,
+    CollectedDocument,
+    Collection,
+    PassageRow,
+    PassageVector,
+    Upload,
+)
 from consumers.store.models.filings import (
     CellCorrection,
     Company,
@@ -36,7 +44,10 @@ __all__ = [
     "AuditReport",
     "AuditShare",
     "Base",
+    "CachedVector",
     "CellCorrection",
+    "CollectedDocument",
+    "Collection",
     "Company",
     "CompiledStatements",
     "CompiledValue",
@@ -52,9 +63,12 @@ __all__ = [
     "JobLogTotal",
     "LlmAnswer",
     "LlmCall",
+    "PassageRow",
+    "PassageVector",
     "Result",
     "Suppression",
     "TaskEvent",
+    "Upload",
     "Website",
     "WontFix",
 ]

@@ -1,0 +1,161 @@
+"""How fast documents become searchable, and searches are answered: prints JSON.
+
+::
+
+    .venv/bin/python bench/documents.py [--passages 100000] [--indexed 10000]
+
+Runs a PostgreSQL of its own with fsync on, in a temporary folder. Texts are invented; passages have 4,000 characters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from consumers.documents.chunks import chunks_of
+from consumers.documents.hashed import DIMENSION, NAME, buckets_of, embed
+from consumers.documents.rank import fingerprint
+from consumers.documents.text import Block, TextBuilder
+from consumers.documents.work import packed
+from consumers.search import search
+from consumers.store import Store, upgrade
+from consumers.store.passages import NewPassage
+from schemas.documents import CollectionSettings, SearchRequest
+from schemas.settings import Settings
+from streams.embedded.postgres import PostgresServer
+
+TENANT = "bench"
+WORDS = 20_000
+
+
+def vocabulary(rng: random.Random) -> list[str]:
+    """Invented words; the first ones are used most, as Zipf says."""
+    letters = "aeiounrtslmdbkgpfvhcwzyjxq"
+    return ["".join(rng.choices(letters, k=rng.randint(2, 11))) for _ in range(WORDS)]
+
+
+def prose(rng: random.Random, words: list[str], chars: int) -> str:
+    """A text of about so many characters."""
+    weights = [1 / (rank + 5) for rank in range(len(words))]
+    text = " ".join(rng.choices(words, weights, k=chars // 6))
+    return text[:chars]
+
+
+async def put(store: Store, collection_id: str, sha256: str, texts: list[str]) -> float:
+    """Write a document of these passages; seconds."""
+    document = await store.collected.put(collection_id, sha256, tenant=TENANT, name=sha256, size_bytes=1, kind="text")
+    rows = [NewPassage(0, len(text), text, 1, 1, None, fingerprint(text)) for text in texts]
+    began = time.perf_counter()
+    await store.passages.replace(document, rows, configuration="english")
+    return time.perf_counter() - began
+
+
+def chunking(rng: random.Random, words: list[str]) -> dict[str, float]:
+    """Cutting a long text."""
+    builder = TextBuilder(1_000_000)
+    builder.add_all(Block(prose(rng, words, 1_000)) for _ in range(600))
+    long = builder.done()
+    began = time.perf_counter()
+    count = len(chunks_of(long))
+    took = time.perf_counter() - began
+    return {"chunked_characters": len(long.text), "chunks": count, "chunking_ms": took * 1_000}
+
+
+def marking(pool: list[str]) -> dict[str, float]:
+    """What is worked out for each passage."""
+    figures = {}
+    for name, work in (("fingerprints_per_s", fingerprint), ("hashed_vectors_per_s", embed)):
+        began = time.perf_counter()
+        for text in pool[:500]:
+            work(text)
+        figures[name] = 500 / (time.perf_counter() - began)
+    return figures
+
+
+async def writing(store: Store, collection_id: str, rng: random.Random, pool: list[str], passages: int) -> float:
+    """Make passages searchable by their words; how many a second."""
+    took, written = 0.0, 0
+    while written < passages:
+        part = [pool[rng.randrange(len(pool))] for _ in range(min(500, passages - written))]
+        took += await put(store, collection_id, f"{written:064x}", part)
+        written += len(part)
+    counts: dict[int, int] = {}
+    for text in pool:
+        for bucket in buckets_of(text):
+            counts[bucket] = counts.get(bucket, 0) + max(1, passages // len(pool))
+    await store.passages.count_features(collection_id, packed(counts), passages, tenant=TENANT)
+    return written / took
+
+
+async def indexing(store: Store, collection_id: str, pool: list[str], indexed: int) -> float:
+    """Put vectors into the index; how many a second at the end."""
+    await store.passages.ensure_index(NAME, DIMENSION)
+    vectors = [embed(text).tolist() for text in pool]
+    done, last = 0, 1.0
+    for document in (await store.collected.page(collection_id, tenant=TENANT, limit=1_000)).items:
+        if done >= indexed:
+            break
+        part = [vectors[(done + at) % len(vectors)] for at in range(int(document.chunk_count))]
+        began = time.perf_counter()
+        await store.passages.put_vectors(document, NAME, part)
+        last = len(part) / (time.perf_counter() - began)
+        done += len(part)
+    await store.collections.embedded_with(collection_id, NAME, DIMENSION, tenant=TENANT)
+    async with store.database.engine.connect() as connection:
+        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).exec_driver_sql("ANALYZE")
+    return last
+
+
+async def searching(store: Store, rng: random.Random, words: list[str]) -> dict[str, float]:
+    """Answer queries of four words."""
+    collection = await store.collections.ensure("bench", tenant=TENANT)
+    times = []
+    for _ in range(200):
+        query = " ".join(rng.choice(words[200:8_000]) for _ in range(4))
+        began = time.perf_counter()
+        await search(store, Settings(), collection, SearchRequest(query=query))
+        times.append((time.perf_counter() - began) * 1_000)
+    return {"search_p50_ms": statistics.median(times), "search_p95_ms": statistics.quantiles(times, n=20)[18]}
+
+
+async def measured(url: str, passages: int, indexed: int) -> dict[str, float]:
+    """All figures."""
+    rng = random.Random(7)  # noqa: S311 - the same texts each time
+    words = vocabulary(rng)
+    pool = [prose(rng, words, 4_000) for _ in range(2_000)]
+    figures = chunking(rng, words) | marking(pool)
+    await upgrade(url)
+    async with Store.connect(url) as store:
+        collection = await store.collections.create("bench", CollectionSettings(), tenant=TENANT)
+        figures["passages"] = passages
+        figures["text_searchable_per_s"] = await writing(store, collection.id, rng, pool, passages)
+        figures["indexed"] = indexed
+        figures["hnsw_per_s_at_the_end"] = await indexing(store, collection.id, pool, indexed)
+        return figures | await searching(store, rng, words)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--passages", type=int, default=100_000)
+    parser.add_argument("--indexed", type=int, default=10_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        server = PostgresServer(Path(folder))
+        server.start()
+        try:
+            figures = asyncio.run(measured(server.url, asked.passages, asked.indexed))
+        finally:
+            server.stop()
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
