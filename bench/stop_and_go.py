@@ -3,8 +3,9 @@
 Two workers run in processes of their own, on an embedded server of its own (or MILLRACE_REDIS_URL). The redrive takes
 turns with quiet spans of the same length, so that whatever else runs on this machine hits both. It prints JSON:
 
-- ``redrive``: letters, the pace asked and had, letters lost, the median and the longest call of its script (ms, by
-  the server's clock, with what it was preempted) and the p99 of live jobs (submit to end, ms) in the quiet spans and during the redrive.
+- ``redrive``: letters, the pace asked and had, letters lost, the median and the longest call of its script (ms, by the
+  server's clock, with what it was preempted), and the p99 of live jobs (submit to end, ms) in the quiet spans and
+  during the redrive.
 - ``pause``: starts at the stage later than 1 s after the pause, the last start (ms after it), and how soon work starts
   again after the end of the pause (ms).
 
