@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import care, demo, jobs, letters, limits, operate, processes, stop
+from api.cli import care, demo, jobs, letters, limits, mend, operate, processes, stop
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -64,6 +64,8 @@ for operation in (
     stop.audit_log, care.doctor, care.migrate, care.bench,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
+for mended in (mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
+    letters.dlq.command(mended.__name__.removeprefix("dlq_"))(mended)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
