@@ -178,18 +178,20 @@ class DeadLetters:
             told: Is told how far it is after every batch.
         """
         chosen = replace(chosen, quarantined=None)  # the script leaves them out, and they are counted
-        spread_s = from_s
+        clock = asyncio.get_running_loop().time
+        began_s, spread_s = clock(), from_s
 
         async def redrive(letters: Sequence[DeadLetter]) -> list[Code]:
             nonlocal spread_s
             delays_ms: dict[str, int] = {}
+            sending_s = clock() - began_s  # has passed of the time that the pace takes
             for letter in letters:
-                delays_ms[letter.dead_id] = GATHERED_MS + int(spread_s * 1_000)
+                delays_ms[letter.dead_id] = GATHERED_MS + int(max(0.0, spread_s - sending_s) * 1_000)
                 spread_s += 1 / per_s if per_s is not None else 0.0
             return await self._log.redrive_letters(letters, delays_ms=delays_ms)
 
         worked = await self._work(chosen, redrive, after, most, within_s, told)
-        worked.spread_s = spread_s
+        worked.spread_s = max(0.0, spread_s - (clock() - began_s))
         return worked
 
     async def drop(

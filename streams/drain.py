@@ -26,3 +26,12 @@ async def drain_worker(client: Any, keys: Keys, name: str, *, by: str, replace: 
     await client.set(keys.drain(name), orjson.dumps({"by": by, "at": at, "replace": replace}), ex=KEPT_S)
     await client.incr(keys.control)
     return True
+
+
+def order_of(written: bytes) -> dict[str, Any]:
+    """What the order says; an order that somebody else wrote is one all the same."""
+    try:
+        order = orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return {}
+    return order if isinstance(order, dict) else {}

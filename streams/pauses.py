@@ -6,6 +6,7 @@ timers, without an attempt spent and without its job begun, and is woken when th
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, get_args
@@ -17,6 +18,8 @@ from streams.errors import PermanentError
 from streams.keys import Keys
 
 PauseKind = Literal["stage", "flow", "host", "tenant"]
+logger = logging.getLogger(__name__)
+
 KINDS: Final[tuple[PauseKind, ...]] = get_args(PauseKind)
 
 HELD_S: Final = (60.0, 120.0)
@@ -91,8 +94,13 @@ class Pauses:
         self._keys = keys
 
     async def list(self) -> list[Pause]:
-        """All, the oldest first."""
-        found = [Pause(**orjson.loads(row)) for row in (await self._client.hgetall(self._keys.pauses)).values()]
+        """All, the oldest first. What somebody else wrote there and is no pause is passed over, with a warning."""
+        found = []
+        for scope, row in (await self._client.hgetall(self._keys.pauses)).items():
+            try:
+                found.append(Pause(**orjson.loads(row)))
+            except (ValueError, TypeError):
+                logger.warning("%s of %s is no pause: HDEL it, and use `millrace pause`", scope, self._keys.pauses)
         return sorted(found, key=lambda one: (one.since_ms, one.scope))
 
     async def add(self, kind: PauseKind, name: str, *, reason: str, by: str) -> Pause:

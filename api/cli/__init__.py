@@ -19,6 +19,7 @@ from api.cli import (
     jobs,
     letters,
     limits,
+    mend,
     operate,
     processes,
     replays,
@@ -97,8 +98,10 @@ app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
 for about_files in (audits.audit_page, audits.robots_check):
     app.command(rich_help_panel=OPERATION)(about_files)
 app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
-app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
+for mended in (mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
+    letters.dlq.command(mended.__name__.removeprefix("dlq_"))(mended)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
+app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(replays.replay, name="replay", rich_help_panel=OPERATION)
 app.add_typer(schedules.schedule, name="schedule", rich_help_panel=OPERATION)
 app.add_typer(suppressions.suppressions, name="suppressions", rich_help_panel=OPERATION)

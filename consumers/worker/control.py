@@ -6,11 +6,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-import orjson
 from mode import Service
 from redis.exceptions import RedisError
 
 from streams.connect import AWAY
+from streams.drain import order_of
 from streams.pauses import Paused, Pauses
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Control(Service):
                 await self._wake()
         asked = await worker.client.get(worker.keys.drain(worker.name))
         if asked and not self.drain_asked.is_set():
-            order = orjson.loads(asked)
-            logger.warning("worker %s drains: asked by %s", worker.name, order.get("by"))
+            order = order_of(asked)
+            logger.warning("worker %s drains: asked by %s", worker.name, order.get("by", "nobody knows whom"))
             self.is_replaced = bool(order.get("replace"))
             self.drain_asked.set()
 

@@ -70,6 +70,8 @@ async def test_a_worker_that_starts_during_a_pause_keeps_to_it(valkey_url: str, 
         pauses = Pauses(place.log.client, place.log.keys)
         job = await place.submit()
         await pauses.add("stage", "crawl", reason="", by="me")
+        for garbage in (b"{", b"[1]", b'{"kind": "stage", "names": 1}'):
+            await place.log.client.hset(place.log.keys.pauses, garbage, garbage)
         worker = await place.start()
         assert worker.hand.closed() >= {("crawl", "default")}
         await asyncio.sleep(0.3)  # nothing is to happen: there is no signal for that
