@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
+from api.environment import Place
+from api.up import Plan, Workers, _work
 from consumers.email.flow import flow as email
 from consumers.flow import Flows
 from consumers.maintenance.built_in import built_in, keep_built_in
@@ -359,6 +361,18 @@ async def test_a_worker_that_grew_too_large_asks_to_be_replaced(valkey_url: str,
         assert not worker.is_spent.is_set()
         assert watchdog.judge((100 << 20) + 1)
         assert worker.is_spent.is_set()
+
+
+async def test_a_worker_that_is_to_be_replaced_drains_and_ends_well(
+    valkey_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Judged(Watchdog):
+        async def on_started(self) -> None:
+            self.judge(1 << 50)
+
+    monkeypatch.setattr("api.up.Watchdog", Judged)
+    plan = Plan(Place(Settings(namespace=namespace, home=tmp_path), valkey_url, None), Workers(1))
+    assert await asyncio.wait_for(_work(plan, "spent"), 20) == 0
 
 
 async def test_a_chore_that_is_none_says_so(valkey_url: str, store_url: str, namespace: str, tmp_path: Path) -> None:
