@@ -31,7 +31,7 @@ from mode import Service
 from consumers.flow import installed
 from consumers.outcome import Outcome, Snooze
 from consumers.resources import SharedResources
-from consumers.supervisor import Role, Supervisor
+from consumers.supervisor import SIGNALS, Role, Supervisor
 from consumers.worker.disown import disown
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
@@ -170,8 +170,11 @@ class Tree:
         held, lifeline = os.pipe()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        # What arrives before the supervisor listens is delivered then; this process's handler would raise in it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.close(held)
             return cls(pid, lifeline)
         os.close(lifeline)

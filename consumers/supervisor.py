@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""That a supervisor acts on; who forks one may block them, and it lets them in when it listens."""
 _ON_DEATH_WITHIN_S = 10
 
 
@@ -177,8 +178,9 @@ class Supervisor:
         self._wakeup, self._lifeline = os.pipe(), os.pipe()
         for end in self._wakeup:
             os.set_blocking(end, False)
-        handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
         wakeup_before = signal.set_wakeup_fd(self._wakeup[1])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         adopt_orphans()  # a dead worker's guards come to us: an init may be slow to reap, a container may have none
         try:
             with selectors.DefaultSelector() as selector:
@@ -277,10 +279,10 @@ class Supervisor:
     def _fork(self, main: Callable[[], int]) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # else the child writes it again
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return pid
         code = 1
         try:
@@ -291,7 +293,7 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             for end in (*self._wakeup, self._lifeline[1]):
                 os.close(end)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = main()
         except SystemExit as exit_:
             code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)

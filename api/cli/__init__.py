@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from api.cli import backup, care, demo, health, jobs, limits, operate, processes
+from api.cli import backup, care, demo, health, jobs, limits, operate, processes, task
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
@@ -58,7 +58,7 @@ app.add_typer(
     short_help="Run a job in this process, without servers (--inline).", subcommand_metavar="FLOW [ARGS]...",
     help="Run a job in this process, without servers: the same handlers, and their exceptions come through.",
 )  # fmt: skip
-for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry):
+for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
     app.command(rich_help_panel=JOBS)(about_jobs)
 
 for operation in (

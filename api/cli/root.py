@@ -14,7 +14,7 @@ from streams.errors import MillraceError
 Result = TypeVar("Result")
 
 ORDER: Final = (
-    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
+    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "task", "worker", "api",
     "workers", "streams", "stages", "dlq", "limits", "keys", "doctor", "health", "migrate", "backup", "restore",
     "bench",
 )  # fmt: skip

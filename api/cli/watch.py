@@ -44,6 +44,7 @@ class Watch:
         self._as_json = as_json
         self._is_live = not as_json and console().is_terminal
         self._began = time.monotonic()
+        self._began_at = time.time()
         self._line = Text()
         self._interrupts = 0
         self._is_ready = False
@@ -158,7 +159,10 @@ class Watch:
             self._line = Text(f"the log is away: {error}", "yellow")
             return
         if not self._is_ready:
-            mine = [one for one in seen.workers if one.get("name", "").startswith(workers.name)]
+            mine = [
+                one for one in seen.workers
+                if one["name"].startswith(workers.name) and one["started_at"] >= self._began_at
+            ]  # fmt: skip
             answers = address is None or await asyncio.to_thread(_answers, address)
             if len(mine) >= workers.processes and answers:
                 self._is_ready = True

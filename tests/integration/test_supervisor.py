@@ -16,6 +16,7 @@ import pytest
 
 from consumers.supervisor import Role, Supervisor
 from tests.support.processes import Held
+from tests.support.servers import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,3 +187,16 @@ def test_it_refuses_to_fork_beside_other_threads() -> None:
     finally:
         release.set()
         other.join()
+
+
+def test_a_signal_that_came_before_it_listened_is_not_lost() -> None:
+    program = """
+import os, signal, sys
+from consumers.supervisor import SIGNALS, Role, Supervisor
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(Supervisor([Role("worker", 1, lambda _: signal.pause())], grace_s=10).run())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=30, check=False)
+    assert done.returncode == 0
