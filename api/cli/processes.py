@@ -1,5 +1,7 @@
 """Commands that run processes: `up`, `api`, `worker`."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,9 +53,15 @@ def worker(
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="Put before the name that each process gets.")] = "",
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    reload: Annotated[bool, typer.Option("--reload", help="Drain and start again when a source file changes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run workers alone."""
+    if reload:
+        from api.cli.reload import reloading
+
+        again = [sys.executable, *(part for part in sys.argv if part != "--reload")]
+        raise typer.Exit(reloading(again, Path(__file__).parents[2]))
     from api.up import DEFAULT_POOLS, Workers
     from consumers.flow import installed
     from schemas.names import POOLS, STAGES
