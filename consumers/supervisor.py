@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """That a supervisor acts on; who forks one may block them, and it lets them in when it listens."""
 _ON_DEATH_WITHIN_S = 10
 
@@ -46,6 +46,7 @@ class Role:
         count: How many of them, >= 1.
         run: The process's main, called in the forked process with its unique name. It drains and returns on SIGTERM,
             which it handles itself; what it returns is the exit code (None is 0).
+        most: SIGUSR1 starts one more of them, up to so many; SIGUSR2 drains one, down to `count`. 0: neither.
         on_death: Called with the name of a process that did not exit with 0, to free its entries at once. It runs in a
             forked process of its own, so a slow Redis holds up nothing; it has 10 s.
     """
@@ -54,6 +55,7 @@ class Role:
     count: int
     run: Callable[[str], int | None]
     on_death: Callable[[str], None] | None = None
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class _Slot:
     start_due_at: float = 0.0
     kill_due_at: float | None = None
     quick_deaths: int = 0
+    is_last: bool = False
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class Supervisor:
     SIGHUP                restarts them one after the other, each drained first, the next when the new one has lived
                           ``restarts.quick_s``; the code stays the one imported here. Started at a terminal, it means
                           that the terminal was closed, and is as SIGTERM.
+    SIGUSR1, SIGUSR2      one process more, or one less, of the role that scales; the one less is drained first
     ====================  ============================================================================================
 
     If the supervisor is killed, each process gets SIGTERM through the end of a pipe, and SIGKILL after ``grace_s``.
@@ -212,6 +216,19 @@ class Supervisor:
             _log.info("restarting %d processes one after the other", len(self._slots))
             self._to_roll = list(self._slots)
             self._stop(self._to_roll[0])
+        elif number in {signal.SIGUSR1, signal.SIGUSR2} and self._phase is _Phase.RUNNING:
+            self._scale(more=number == signal.SIGUSR1)
+
+    def _scale(self, *, more: bool) -> None:
+        slots = [slot for slot in self._slots if slot.role.most and not slot.is_last]
+        if more and slots and len(slots) < slots[0].role.most:
+            self._slots.append(_Slot(slots[0].role))
+        elif not more and slots and len(slots) > slots[0].role.count:
+            slots[-1].is_last = True
+            if slots[-1].pid:
+                self._stop(slots[-1])
+            else:
+                self._slots.remove(slots[-1])
 
     def _start_due(self) -> None:
         if self._phase is not _Phase.RUNNING:
@@ -322,7 +339,7 @@ class Supervisor:
                     if status:
                         _log.error("on_death failed (%s): the lease has to run out", _how(status))
                     continue
-                for slot in self._slots:
+                for slot in list(self._slots):
                     if slot.pid == pid:
                         self._bury(slot, status)
 
@@ -347,6 +364,8 @@ class Supervisor:
             f"; started again in {delay_s:g} s" if self._phase is _Phase.RUNNING else "",
         )
         on_death = role.on_death
+        if slot.is_last:
+            self._slots.remove(slot)
         if status and on_death is not None:
 
             def tell() -> int:

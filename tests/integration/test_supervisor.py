@@ -200,3 +200,29 @@ sys.exit(Supervisor([Role("worker", 1, lambda _: signal.pause())], grace_s=10).r
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=30, check=False)
     assert done.returncode == 0
+
+
+def test_one_process_more_or_less_within_the_bounds() -> None:
+    program = """
+import signal, sys
+from consumers.supervisor import Role, Supervisor
+def work(_):
+    signal.signal(signal.SIGTERM, lambda *_: (print("end", flush=True), sys.exit(0)))
+    print("start", flush=True)
+    while True:
+        signal.pause()
+sys.exit(Supervisor([Role("worker", 1, work, most=2)], grace_s=10).run())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline()]
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            process.send_signal(number)
+            told.append(process.stdout.readline())
+            process.send_signal(number)  # one too many: nothing comes of it
+        process.terminate()
+        told += process.stdout.readlines()
+        assert [one.strip() for one in told] == ["start", "start", "end", "end"]
+        assert process.wait(10) == 0

@@ -189,3 +189,8 @@ def test_old_names_of_tasks(command: list[str], path: str, body: dict[str, objec
 @pytest.mark.parametrize("command", [["company-scrape"], ["company-scrape", "1", "2"], ["noop", "1"]])
 def test_old_names_that_cannot_be_understood(command: list[str]) -> None:
     assert ran("task", *command).exit_code == 2
+
+
+@pytest.mark.parametrize("bounds", ["3", "4,2", "0,2", "1,9999", "a,b"])
+def test_bounds_of_autoscale(bounds: str) -> None:
+    assert ran("worker", "--autoscale", bounds).exit_code == 2
