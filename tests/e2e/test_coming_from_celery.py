@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import urllib.error
@@ -88,23 +89,26 @@ def test_a_command(running: tuple[Home, Running], jobs: Callable[[str], str], li
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", STAYS)
-def test_a_command_that_stays(running: tuple[Home, Running], line: str) -> None:
+def test_the_commands_that_stay(running: tuple[Home, Running]) -> None:
     home, _ = running
-    if line.startswith("make "):
-        with subprocess.Popen(
-            [*line.split(), "ARGS=--json"], cwd=REPOSITORY, env=home.env, stdout=subprocess.PIPE, text=True,
-            process_group=0,
-        ) as process:  # fmt: skip
-            assert process.stdout is not None
-            said = [process.stdout.readline()]
-            os.killpg(process.pid, signal.SIGTERM)
-            said += process.stdout.readlines()
+    with contextlib.ExitStack() as stack:  # all at once: most of it is waiting for processes to start and end
+        made = stack.enter_context(
+            subprocess.Popen(
+                [shutil.which("make") or "make", "worker", "ARGS=--json"], cwd=REPOSITORY, env=home.env, stdout=subprocess.PIPE, text=True,
+                process_group=0,
+            )
+        )  # fmt: skip
+        lines = [line.removeprefix("./millrace ").split() for line in STAYS if line != "make worker"]
+        workers = [stack.enter_context(Running(home, *line)) for line in lines]
+        assert {worker.ready["event"] for worker in workers} == {"ready"}
+        assert made.stdout is not None
+        said = [made.stdout.readline()]
+        os.killpg(made.pid, signal.SIGTERM)
+        for worker in workers:
+            worker.process.terminate()
+        assert [worker.process.wait(60) for worker in workers] == [0] * len(workers)
+        said += made.stdout.readlines()
         assert [json.loads(one)["event"] for one in said] == ["ready", "stopped"]
-        return
-    with Running(home, *line.removeprefix("./millrace ").split()) as worker:
-        assert worker.ready["event"] == "ready"
-        assert worker.stop() == 0
 
 
 @pytest.mark.parametrize("line", HTTP)
