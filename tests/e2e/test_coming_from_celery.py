@@ -12,7 +12,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,12 +92,9 @@ def test_a_command(running: tuple[Home, Running], jobs: Callable[[str], str], li
 def test_the_commands_that_stay(running: tuple[Home, Running]) -> None:
     home, _ = running
     with contextlib.ExitStack() as stack:  # all at once: most of it is waiting for processes to start and end
-        made = stack.enter_context(
-            subprocess.Popen(
-                [shutil.which("make") or "make", "worker", "ARGS=--json"], cwd=REPOSITORY, env=home.env, stdout=subprocess.PIPE, text=True,
-                process_group=0,
-            )
-        )  # fmt: skip
+        make = [shutil.which("make") or "make", "worker", "ARGS=--json"]
+        options: dict[str, Any] = {"cwd": REPOSITORY, "env": home.env, "stdout": subprocess.PIPE, "text": True}
+        made = stack.enter_context(subprocess.Popen(make, process_group=0, **options))
         lines = [line.removeprefix("./millrace ").split() for line in STAYS if line != "make worker"]
         workers = [stack.enter_context(Running(home, *line)) for line in lines]
         assert {worker.ready["event"] for worker in workers} == {"ready"}
