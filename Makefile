@@ -1,21 +1,29 @@
 # Works with GNU make 3.81 (macOS). PYTHON, ARGS and JOBS can be given: make test ARGS="-k lease" JOBS=8
 PYTHON ?=
 ARGS ?=
+COMMAND ?= noop
+POLL ?=
 JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock install clean
+.PHONY: help demo test check format lock install clean worker test-task
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## Install, then run a filings job end to end on embedded servers, offline
 	@$(BIN)/millrace demo $(ARGS)
 
 test: $(STAMP) ## Install, then run the tests (ARGS goes to pytest)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+worker: $(STAMP) ## Run a worker beside `millrace up`, or on your own servers (ARGS="--pools heavy")
+	@$(BIN)/millrace worker $(ARGS)
+
+test-task: $(STAMP) ## Submit by an old name: make test-task COMMAND="company-scrape 1" POLL=true
+	@$(BIN)/millrace task $(COMMAND) $(if $(filter true 1 yes,$(POLL)),--poll) $(ARGS)
 
 check: $(STAMP) ## What review runs: ruff, formatting, mypy --strict, import direction
 	$(BIN)/ruff check

@@ -31,7 +31,7 @@ from mode import Service
 from consumers.flow import installed
 from consumers.outcome import Outcome, Snooze
 from consumers.resources import SharedResources
-from consumers.supervisor import DRAINED, Role, Supervisor
+from consumers.supervisor import DRAINED, SIGNALS, Role, Supervisor
 from consumers.worker.disown import disown
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
@@ -77,6 +77,7 @@ class Workers:
         name: Put before the consumers' names.
         flows: Only these; empty for all that are installed.
         concurrency: Slots of the default pool in each process; None for the setting.
+        most: Processes that backlog may make of `processes`; 0 for no more than those.
     """
 
     processes: int
@@ -85,6 +86,7 @@ class Workers:
     pools: tuple[str, ...] = DEFAULT_POOLS
     flows: tuple[str, ...] = ()
     concurrency: int | None = None
+    most: int = 0
 
     def consumer(self, process: str) -> str:
         """The consumer's name in a process of this name."""
@@ -168,13 +170,16 @@ class Tree:
             roles.append(Role("api", 1, functools.partial(_api, plan)))
         if plan.workers.processes:
             run, on_death = functools.partial(_worker, plan), functools.partial(_disown, plan)
-            roles.append(Role("worker", plan.workers.processes, run, on_death=on_death))
+            roles.append(Role("worker", plan.workers.processes, run, on_death=on_death, most=plan.workers.most))
         supervisor = Supervisor(roles, grace_s=plan.place.settings.drain_s + GIVE_BACK_S)
         held, lifeline = os.pipe()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        # What arrives before the supervisor listens is delivered then; this process's handler would raise in it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.close(held)
             return cls(pid, lifeline)
         os.close(lifeline)
@@ -205,6 +210,10 @@ class Tree:
     def roll(self) -> None:
         """Restart the processes one after the other."""
         self._send(signal.SIGHUP)
+
+    def scale(self, *, more: bool) -> None:
+        """One worker process more, or one less."""
+        self._send(signal.SIGUSR1 if more else signal.SIGUSR2)
 
     def _send(self, number: int) -> None:
         if self.is_running:

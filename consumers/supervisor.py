@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""That a supervisor acts on; who forks one may block them, and it lets them in when it listens."""
 _ON_DEATH_WITHIN_S = 10
 
 DRAINED: Final = 64
@@ -48,6 +49,7 @@ class Role:
         count: How many of them, >= 1.
         run: The process's main, called in the forked process with its unique name. It drains and returns on SIGTERM,
             which it handles itself; what it returns is the exit code (None is 0).
+        most: SIGUSR1 starts one more of them, up to so many; SIGUSR2 drains one, down to `count`. 0: neither.
         on_death: Called with the name of a process that did not exit with 0, to free its entries at once. It runs in a
             forked process of its own, so a slow Redis holds up nothing; it has 10 s.
     """
@@ -56,6 +58,7 @@ class Role:
     count: int
     run: Callable[[str], int | None]
     on_death: Callable[[str], None] | None = None
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class _Slot:
     kill_due_at: float | None = None
     quick_deaths: int = 0
     is_out: bool = False
+    is_last: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +122,7 @@ class Supervisor:
     SIGHUP                restarts them one after the other, each drained first, the next when the new one has lived
                           ``restarts.quick_s``; the code stays the one imported here. Started at a terminal, it means
                           that the terminal was closed, and is as SIGTERM.
+    SIGUSR1, SIGUSR2      one process more, or one less, of the role that scales; the one less is drained first
     ====================  ============================================================================================
 
     If the supervisor is killed, each process gets SIGTERM through the end of a pipe, and SIGKILL after ``grace_s``.
@@ -187,8 +192,9 @@ class Supervisor:
         self._wakeup, self._lifeline = os.pipe(), os.pipe()
         for end in self._wakeup:
             os.set_blocking(end, False)
-        handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
         wakeup_before = signal.set_wakeup_fd(self._wakeup[1])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         adopt_orphans()  # a dead worker's guards come to us: an init may be slow to reap, a container may have none
         try:
             with selectors.DefaultSelector() as selector:
@@ -222,6 +228,19 @@ class Supervisor:
             for slot in self._slots:
                 slot.is_out = False
             self._stop(self._to_roll[0])
+        elif number in {signal.SIGUSR1, signal.SIGUSR2} and self._phase is _Phase.RUNNING:
+            self._scale(more=number == signal.SIGUSR1)
+
+    def _scale(self, *, more: bool) -> None:
+        slots = [slot for slot in self._slots if slot.role.most and not slot.is_last]
+        if more and slots and len(slots) < slots[0].role.most:
+            self._slots.append(_Slot(slots[0].role))
+        elif not more and slots and len(slots) > slots[0].role.count:
+            slots[-1].is_last = True
+            if slots[-1].pid:
+                self._stop(slots[-1])
+            else:
+                self._slots.remove(slots[-1])
 
     def _start_due(self) -> None:
         if self._phase is not _Phase.RUNNING:
@@ -289,10 +308,10 @@ class Supervisor:
     def _fork(self, main: Callable[[], int]) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # else the child writes it again
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return pid
         code = 1
         try:
@@ -303,7 +322,7 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             for end in (*self._wakeup, self._lifeline[1]):
                 os.close(end)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = main()
         except SystemExit as exit_:
             code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
@@ -332,7 +351,7 @@ class Supervisor:
                     if status:
                         _log.error("on_death failed (%s): the lease has to run out", _how(status))
                     continue
-                for slot in self._slots:
+                for slot in list(self._slots):
                     if slot.pid == pid:
                         self._bury(slot, status)
 
@@ -361,6 +380,8 @@ class Supervisor:
             f"; started again in {delay_s:g} s" if self._phase is _Phase.RUNNING else "",
         )
         on_death = role.on_death
+        if slot.is_last:
+            self._slots.remove(slot)
         if status and on_death is not None:
 
             def tell() -> int:

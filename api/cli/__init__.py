@@ -26,6 +26,7 @@ from api.cli import (
     schedules,
     stop,
     suppressions,
+    task,
 )
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
@@ -79,7 +80,7 @@ app.add_typer(
     short_help="Run a job in this process, without servers (--inline).", subcommand_metavar="FLOW [ARGS]...",
     help="Run a job in this process, without servers: the same handlers, and their exceptions come through.",
 )  # fmt: skip
-for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry):
+for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
     app.command(rich_help_panel=JOBS)(about_jobs)
 
 workers = typer.Typer(invoke_without_command=True)

@@ -1,5 +1,7 @@
 """Commands that run processes: `up`, `api`, `worker`."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ Processes = Annotated[
     int | None, typer.Option(min=1, max=256, help="Worker processes.", show_default="one a core, two at least")
 ]
 Names = list[str] | None
+MOST_PROCESSES = 256
 
 
 def up(*, port: Port = None, processes: Processes = None, as_json: Json = False) -> None:
@@ -52,11 +55,20 @@ def worker(
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="Put before the name that each process gets.")] = "",
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    autoscale: Annotated[
+        str, typer.Option(metavar="MIN,MAX", help="As many processes as the backlog needs.", show_default="--processes")
+    ] = "",
+    reload: Annotated[bool, typer.Option("--reload", help="Drain and start again when a source file changes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run workers alone; or drain one that runs."""
     if ctx.invoked_subcommand is not None:
         return
+    if reload:
+        from api.cli.reload import reloading
+
+        again = [sys.executable, *(part for part in sys.argv if part != "--reload")]
+        raise typer.Exit(reloading(again, Path(__file__).parents[2]))
     from api.up import DEFAULT_POOLS, Workers
     from consumers.flow import installed
     from schemas.names import POOLS, STAGES
@@ -64,8 +76,10 @@ def worker(
 
     if name and not (name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum()):
         raise Usage(f"--name {name!r} may have letters, digits, '_', '.' and '-'")
+    least, most = _bounds(autoscale) if autoscale else (processes, 0)
     asked = Workers(
-        processes,
+        least,
+        most=most,
         name=name,
         stages=_chosen("--stages", stages, STAGES) or STAGES,
         pools=_chosen("--pools", pools, POOLS) or DEFAULT_POOLS,
@@ -73,6 +87,18 @@ def worker(
         concurrency=concurrency,
     )
     _run(load_settings(), asked, api=False, port=None, join=True, as_json=as_json)
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    """MIN and MAX.
+
+    Raises:
+        Usage: They are no such numbers.
+    """
+    least, _, most = text.partition(",")
+    if not (least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most) <= MOST_PROCESSES):
+        raise Usage(f"--autoscale {text!r} is not MIN,MAX with 1 <= MIN <= MAX <= {MOST_PROCESSES}, as in 2,8")
+    return int(least), int(most)
 
 
 def _chosen(option: str, given: Names, known: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from streams.errors import MillraceError
 Result = TypeVar("Result")
 
 ORDER: Final = (
-    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "companies",
+    "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "task", "companies",
     "search", "collections", "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages", "pause",
     "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
     "health", "migrate", "backup", "restore", "setup", "eval", "bench",

@@ -16,7 +16,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from api.autoscale import LOOK_EVERY_S, Autoscale
 from api.cli.screen import PROGRAM, complain, console, duration_text, path_text, print_json, say, warn
+from consumers.worker.presence import presence
 from streams.connect import AWAY
 from streams.errors import MillraceError
 
@@ -44,11 +46,14 @@ class Watch:
         self._as_json = as_json
         self._is_live = not as_json and console().is_terminal
         self._began = time.monotonic()
+        self._began_at = time.time()
         self._line = Text()
         self._interrupts = 0
         self._is_ready = False
         self._was_slow = False
         self._moves: tuple[float, int] | None = None
+        self._scaling: Autoscale | None = None
+        self._scaled_at = 0.0
 
     def begin(self, settings: "Settings") -> None:
         """Say that something takes a moment."""
@@ -82,6 +87,8 @@ class Watch:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._signalled, number, tree, host)
         lines = _Lines(log)
+        if workers.most > workers.processes:
+            self._scaling = Autoscale(workers.processes, workers.most)
         revive = asyncio.create_task(self._revive(host))
         async with connected(host.place) as services:
             screen = Live(Text(), console=console(), refresh_per_second=8, transient=True) if self._is_live else None
@@ -93,6 +100,7 @@ class Watch:
                     if revive.done():
                         revive.result()
                     await self._look(services, workers, address, host, log)
+                    await self._scale(services, workers, tree)
                     if screen is not None:
                         lines.print_new()
                         spinner.update(text=self._line)
@@ -158,7 +166,7 @@ class Watch:
             self._line = Text(f"the log is away: {error}", "yellow")
             return
         if not self._is_ready:
-            mine = [one for one in seen.workers if one.get("name", "").startswith(workers.name)]
+            mine = self._mine(seen.workers, workers)
             answers = address is None or await asyncio.to_thread(_answers, address)
             if len(mine) >= workers.processes and answers:
                 self._is_ready = True
@@ -175,6 +183,31 @@ class Watch:
             self._line = Text("starting …", "bright_black")
         else:
             self._line = self._status(seen)
+
+    async def _scale(self, services: "Services", workers: "Workers", tree: "Tree") -> None:
+        from api import fleet
+
+        now = time.monotonic()
+        if self._scaling is None or not self._is_ready or self._interrupts or now - self._scaled_at < LOOK_EVERY_S:
+            return
+        self._scaled_at = now
+        try:
+            mine = self._mine(await presence(services.client, services.keys), workers)
+            rows = await fleet.streams(services)
+        except (*AWAY, RedisError):
+            return
+        waiting = sum(row["lag"] for row in rows if row["pool"] in workers.pools and row["stage"] in workers.stages)
+        change = self._scaling.look(len(mine), waiting, sum(one["in_hand"] for one in mine))
+        if change:
+            tree.scale(more=change > 0)
+
+    def _mine(self, records: list[dict[str, Any]], workers: "Workers") -> list[dict[str, Any]]:
+        """Those of the workers that this tree started."""
+        host = socket.gethostname()
+        return [
+            one for one in records
+            if one["host"] == host and one["name"].startswith(workers.name) and one["started_at"] >= self._began_at
+        ]  # fmt: skip
 
     def _status(self, seen: Any) -> Text:
         now = time.monotonic()

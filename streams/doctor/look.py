@@ -24,8 +24,8 @@ Kind = Literal[
     "wide",
 ]
 
-ENTRIES_A_CALL: Final = 150
-TASKS_A_CALL: Final = 250
+ENTRIES_A_CALL: Final = 120
+TASKS_A_CALL: Final = 180
 WIDEST: Final = 500
 """Fields of the largest record that one call looks through: more of them would hold the server up. Measured: 1.4 ms."""
 RECORDS_A_CALL: Final = 64

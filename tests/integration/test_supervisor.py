@@ -16,6 +16,7 @@ import pytest
 
 from consumers.supervisor import Role, Supervisor
 from tests.support.processes import Held
+from tests.support.servers import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,3 +193,42 @@ def test_it_refuses_to_fork_beside_other_threads() -> None:
     finally:
         release.set()
         other.join()
+
+
+def test_a_signal_that_came_before_it_listened_is_not_lost() -> None:
+    program = """
+import os, signal, sys
+from consumers.supervisor import SIGNALS, Role, Supervisor
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(Supervisor([Role("worker", 1, lambda _: signal.pause())], grace_s=10).run())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=30, check=False)
+    assert done.returncode == 0
+
+
+def test_one_process_more_or_less_within_the_bounds() -> None:
+    program = """
+import signal, sys
+from consumers.supervisor import Role, Supervisor
+def work(_):
+    signal.signal(signal.SIGTERM, lambda *_: (print("end", flush=True), sys.exit(0)))
+    print("start", flush=True)
+    while True:
+        signal.pause()
+sys.exit(Supervisor([Role("worker", 1, work, most=2)], grace_s=10).run())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline()]
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            process.send_signal(number)
+            told.append(process.stdout.readline())
+            process.send_signal(number)  # one too many: nothing comes of it
+        process.terminate()
+        told += process.stdout.readlines()
+        assert [one.strip() for one in told] == ["start", "start", "end", "end"]
+        assert process.wait(10) == 0

@@ -11,12 +11,13 @@ from typer.testing import CliRunner, Result
 from api.cli import app
 from api.cli.health import judge_workers
 from api.cli.root import ORDER
+from api.cli.task import request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry companies search collections audit-page "
+    "demo up submit run jobs job result logs trace cancel retry task companies search collections audit-page "
     "robots-check worker api workers streams stages pause resume purge dlq replay limits schedule suppressions "
     "audit-log keys doctor health migrate backup restore setup eval bench"
 )
@@ -172,3 +173,25 @@ def test_workers_are_healthy_when_all_were_seen_in_time(seen_s_ago: tuple[float,
     told = judge_workers(records, 1_000.0)
     assert told[0] is is_well
     assert why in told[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "body"),
+    [
+        (["company-scrape", "1"], "tasks/companies/1/scrape", {}),
+        (["website-audit", "7"], "tasks/websites/7/audit", {}),
+        (["noop"], "jobs", {"flow": "noop", "spec": {}}),
+    ],
+)
+def test_old_names_of_tasks(command: list[str], path: str, body: dict[str, object]) -> None:
+    assert request_of(command) == (path, body)
+
+
+@pytest.mark.parametrize("command", [["company-scrape"], ["company-scrape", "1", "2"], ["noop", "1"]])
+def test_old_names_that_cannot_be_understood(command: list[str]) -> None:
+    assert ran("task", *command).exit_code == 2
+
+
+@pytest.mark.parametrize("bounds", ["3", "4,2", "0,2", "1,9999", "a,b"])
+def test_bounds_of_autoscale(bounds: str) -> None:
+    assert ran("worker", "--autoscale", bounds).exit_code == 2
