@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import statistics
 import unicodedata
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ MAX_CHARS_PER_PAGE: Final = 60_000
 
 _ANGLES: Final = 60
 _MOST_PIXELS: Final = 6_000
+_STRANGE: Final = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\ud800-\\uf8ff\\ufff0-\\uffff\\U000f0000-\\U0010ffff]"
+)
 _TRAILER_WINDOW: Final = 4_096
 _HEADER_WINDOW: Final = 1_024
 _ERROR_PASSWORD: Final = 4
@@ -98,6 +102,7 @@ class PdfReader:
     def __init__(self, document: Any, page_count: int) -> None:
         self._document = document
         self._turns: dict[int, int] = {}
+        self._frames: dict[int, tuple[Box, int]] = {}
         self.page_count = page_count
 
     def text(self, page: int) -> str:
@@ -134,12 +139,13 @@ class PdfReader:
         Words are laid upright for reading; a page may be cropped and turned for display.
         """
         char = _upright(_Char("", *box), -self._turns.get(page, 0) % 4)
-        loaded = self._document[page - 1]
-        try:
-            left, bottom, right, top = loaded.get_cropbox()
-            turns = loaded.get_rotation() // 90
-        finally:
-            loaded.close()
+        if page not in self._frames:
+            loaded = self._document[page - 1]
+            try:
+                self._frames[page] = (loaded.get_cropbox(), loaded.get_rotation() // 90)
+            finally:
+                loaded.close()
+        (left, bottom, right, top), turns = self._frames[page]
         moved = _upright(_Char("", char.x0 - left, char.y0 - bottom, char.x1 - left, char.y1 - bottom), turns)
         width, height = right - left, top - bottom
         across, up = ((0.0, 0.0), (0.0, width), (width, height), (height, 0.0))[turns]
@@ -229,6 +235,8 @@ def _truncated(data: bytes) -> DocumentError:
 
 def is_garbled(text: str) -> bool:
     """Whether a text layer decodes to control, private-use or replacement characters."""
+    if _STRANGE.search(text) is None:
+        return False
     letters = [char for char in text if not char.isspace()]
     if len(letters) < _FEW_CHARS:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from schemas.filings import Cell, Statement
 
-_FEW_LETTERS: Final = 15
+_LETTERS: Final = re.compile(r"(?:[\W_]*[^\W_]){15}")
+"""Fewer letters and digits than these are a page without text."""
+
 _BLANK_SAMPLE: Final = 20
 _BY_OCR: Final = "read from pictures of the pages by OCR; compare with the page before relying on it"
 
@@ -50,11 +53,15 @@ def _survey(reader: PdfReader) -> Survey:
         text = reader.text(page)
         if is_garbled(text):
             survey.garbled.append(page)
-        elif sum(char.isalnum() for char in text) < _FEW_LETTERS:
+        elif not _has_letters(text):
             survey.without_text.append(page)
         else:
             survey.add(page, text)
     return survey
+
+
+def _has_letters(text: str) -> bool:
+    return _LETTERS.match(text) is not None
 
 
 def _from_pictures(survey: Survey, reader: PdfReader, printed: Callable[[int], PageLines]) -> Reading:
@@ -65,7 +72,7 @@ def _from_pictures(survey: Survey, reader: PdfReader, printed: Callable[[int], P
         pictured |= set(pictures.pages[:1])
     for page in sorted(pictured):
         text = pictures.text(page)
-        if sum(char.isalnum() for char in text) >= _FEW_LETTERS:
+        if _has_letters(text):
             survey.add(page, text)
     if not survey.looks:
         reason: DocumentReason = "garbled_text" if survey.garbled else "image_only"

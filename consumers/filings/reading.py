@@ -29,6 +29,9 @@ HEAD_CHARS: Final = 12_000
 """Characters of them that are kept."""
 
 
+_CURRENCY_CHARS: Final = 800
+"""Characters of a page in which a currency is looked for."""
+
 _NAMES: Final[dict[StatementKind, str]] = {
     "income_statement": "an income statement",
     "balance_sheet": "a balance sheet",
@@ -67,7 +70,7 @@ class Survey:
         self.looks[page] = look(page, text)
         self.with_decimal_comma += uses_decimal_comma(text)
         self.with_dollar_sign += "$" in text
-        code = currency_in(text)
+        code = currency_in(text[:_CURRENCY_CHARS])
         if code:
             self.currencies[code] += 1
 
