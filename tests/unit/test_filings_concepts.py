@@ -1,7 +1,9 @@
 """The table of concepts, and printed lines that become them by context before spelling."""
 
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +149,8 @@ def test_a_sum_that_fails_is_flagged_and_kept() -> None:
 def test_what_nothing_tells_stays_as_reported() -> None:
     (read,) = normalise([statement("income_statement", ("", "Gain on sale of the old mill wheel", (3, 0)))])
     assert read.rows[0].concepts == ()
+
+
+def test_every_concept_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "filings.md").read_text(encoding="utf-8")
+    assert [concept.id for concept in concepts()] == re.findall(r"^\| `(\w+)` \|.*\|.*\|.*\|.*\|$", text, re.MULTILINE)
