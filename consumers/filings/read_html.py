@@ -280,7 +280,7 @@ def _lines(number: int, table: _HtmlTable, marks: Marks) -> PageLines:
             if piece.column == 0:
                 words += _left_words(piece.text, indent, y)
             elif is_header:
-                words.append(Word(piece.text, left + 1, y, right - _LINE_HEIGHT * 2, y + _LINE_HEIGHT))
+                words.append(Word(piece.text, left + 2 * _LINE_HEIGHT + 1, y, right, y + _LINE_HEIGHT))
             else:
                 words += _right_words(piece.text, right, y)
         lines.append(Line(tuple(words)))
