@@ -102,8 +102,8 @@ def look(page: int, text: str) -> PageLook:
     closes = frozenset(kind for kind in STATEMENT_KINDS if CLOSES[kind].search(text))
     anchors = {k: _anchors(k, text) for k in titles}
     untitled: frozenset[StatementKind] = frozenset()
-    if not titles and amounts >= _MANY_AMOUNTS and _prose(lines) <= _LITTLE_PROSE:
-        found = {kind: _anchors(kind, text) for kind in STATEMENT_KINDS if kind in closes}
+    if amounts >= _MANY_AMOUNTS and _prose(lines) <= _LITTLE_PROSE:
+        found = {kind: _anchors(kind, text) for kind in closes - titles.keys()}
         untitled = frozenset(kind for kind, words in found.items() if len(words) >= _MANY_ANCHORS)
         anchors |= {kind: found[kind] for kind in untitled}
     return PageLook(
@@ -161,14 +161,11 @@ def _title(kind: StatementKind, lines: list[str]) -> str | None:
 def candidates(looks: Mapping[int, PageLook]) -> list[Candidate]:
     """Every run of pages that may carry a statement.
 
-    A run begins on a page titled as the statement and takes in the pages that carry it on. Of a statement that no page
-    is titled as, the pages that carry its lines are taken.
+    A run begins on a page titled as the statement and takes in the pages that carry it on. Of a statement that no such
+    page is titled as, the pages that carry its lines are taken.
     """
     found: list[Candidate] = []
     for kind in STATEMENT_KINDS:
-        if not any(kind in look.titles for look in looks.values()):
-            found += _untitled(kind, looks)
-            continue
         carried: set[int] = set()
         for page, first in sorted(looks.items()):
             if kind in first.titles and page not in carried:
@@ -177,6 +174,8 @@ def candidates(looks: Mapping[int, PageLook]) -> list[Candidate]:
                 score = _score(kind, [looks[each] for each in pages], first.titles[kind])
                 if score >= _MIN_SCORE:
                     found.append(Candidate(kind, pages, score, first.titles[kind]))
+        if not any(candidate.kind == kind for candidate in found):
+            found += _untitled(kind, looks)
     return found
 
 

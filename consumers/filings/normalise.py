@@ -28,6 +28,7 @@ from consumers.filings.statement_rules import (
     reconciled,
     subtotals_of_income,
     unlabelled,
+    unlabelled_totals,
 )
 from consumers.filings.sums import find_sums
 from consumers.filings.templates import template_of
@@ -77,6 +78,7 @@ def _statement(statement: Statement, template: Template) -> Statement:
     elif statement.kind == "balance_sheet":
         equity(rows, places, chosen)
         unlabelled(rows, places, sums, chosen)
+        unlabelled_totals(rows, chosen)
     else:
         moments(rows, places, chosen)
         unlabelled(rows, places, sums, chosen)

@@ -184,14 +184,41 @@ def equity(rows: Sequence[Row], places: Sequence[str], chosen: dict[str, Claim])
 
 
 def unlabelled(rows: Sequence[Row], places: Sequence[str], sums: Sequence[Sum], chosen: dict[str, Claim]) -> None:
-    """A subtotal without a label is what closes its part: the sum of the lines above it."""
+    """A subtotal without a label is what closes its part: the sum of all lines of it."""
+    taken = {claim.row for claim in chosen.values()}
     for each in sums:
         place = places[each.parts[-1]]
         concept = _UNLABELLED.get(place)
         if rows[each.total].label or concept is None or concept in chosen:
             continue
-        if all(places[part] == place for part in each.parts):
+        first = each.parts[0]
+        whole = first == 0 or places[first - 1] != place or first - 1 in taken & _totals(chosen)
+        if whole and all(places[part] == place for part in each.parts):
             put(chosen, concept, each.total, "arithmetic")
+
+
+def _totals(chosen: dict[str, Claim]) -> set[int]:
+    return {claim.row for concept, claim in chosen.items() if concept.startswith("total_")}
+
+
+def unlabelled_totals(rows: Sequence[Row], chosen: dict[str, Claim]) -> None:
+    """Both sides of a balance sheet come to the same amounts; an unlabelled line that does is the one not yet named."""
+    both = ("total_assets", "total_liabilities_and_equity")
+    blank = [i for i, row in enumerate(rows) if not row.label and row.unit == "amount" and any(values_of(row))]
+    named = [chosen[concept].row for concept in both if concept in chosen]
+    for index in blank:
+        twins = [i for i in (*blank, *named) if i != index and values_of(rows[i]) == values_of(rows[index])]
+        if len(twins) == 1:
+            concept = both[0] if index < twins[0] else both[1]
+            if concept not in chosen:
+                put(chosen, concept, index, "arithmetic")
+    parent, others = chosen.get("equity_parent") or chosen.get("total_equity"), chosen.get("non_controlling_interests")
+    if parent is None or others is None or others.row < parent.row:
+        return
+    for index in blank:
+        if index > others.row and _is_difference(rows[index], rows[parent.row], rows[others.row]):
+            chosen["equity_parent"] = Claim(parent.row, "equity_parent", parent.score, parent.by)
+            chosen["total_equity"] = Claim(index, "total_equity", 90.0, "arithmetic")
 
 
 def moments(rows: Sequence[Row], places: Sequence[str], chosen: dict[str, Claim]) -> None:

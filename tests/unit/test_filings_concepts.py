@@ -101,6 +101,42 @@ def test_an_unlabelled_subtotal_is_what_its_lines_add_up_to() -> None:
     assert found["total_current_assets"] == 2
 
 
+def test_totals_without_labels_are_told_by_the_other_side_and_by_what_remains() -> None:
+    found = named(
+        statement(
+            "balance_sheet",
+            ("Current assets", "Cash", (40, 30)),
+            ("Current assets", "Total current assets", (40, 30)),
+            ("", "Property and equipment, net", (60, 50)),
+            ("Other assets", "Goodwill", (10, 10)),
+            ("Other assets", "Other long-term assets", (5, 4)),
+            ("Other assets", "", (15, 14)),
+            ("Other assets", "", (115, 94)),
+            ("Current liabilities", "Total current liabilities", (35, 24)),
+            ("Stockholders' equity", "Total stockholders' equity", (70, 62)),
+            ("", "Noncontrolling interests", (10, 8)),
+            ("", "", (80, 70)),
+            ("", "", (115, 94)),
+        )
+    )
+    assert (found["total_assets"], found["total_liabilities_and_equity"]) == (6, 11)
+    assert (found["equity_parent"], found["total_equity"]) == (8, 10)
+    assert "total_non_current_assets" not in found
+
+
+def test_revenue_without_a_label_is_the_sum_under_its_heading() -> None:
+    found = named(
+        statement(
+            "income_statement",
+            ("Revenues", "Rooms", (30, 20)),
+            ("Revenues", "Food and beverage", (12, 11)),
+            ("Revenues", "", (42, 31)),
+            ("Expenses", "Rooms", (20, 15)),
+        )
+    )
+    assert found["revenue"] == 2
+
+
 def test_the_flows_that_add_up_are_the_totals() -> None:
     fails = statement(
         "cash_flow",
