@@ -36,7 +36,7 @@ _SAME: Final = {
 }  # fmt: skip
 _PLURAL: Final = re.compile(r"(?<=[a-z]{3})(?<![sui])s$")
 _PLURAL_IES: Final = re.compile(r"(?<=[a-z]{3})ies$")
-_PLURAL_XES: Final = re.compile(r"(?<=[a-z])xes$")
+_PLURAL_XES: Final = re.compile(r"(?<=[a-z])(x|ss)es$")
 _PHRASES: Final = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -78,7 +78,7 @@ def canonical(label: str) -> str:
     for word in text.split():
         if word in _STOP or len(word) == 1 or word.isdigit():
             continue
-        single = _PLURAL.sub("", _PLURAL_IES.sub("y", _PLURAL_XES.sub("x", word)))
+        single = _PLURAL.sub("", _PLURAL_IES.sub("y", _PLURAL_XES.sub(r"\1", word)))
         single = _SAME.get(single, single)
         if single in _STOP or (kept and kept[-1] == single):
             continue

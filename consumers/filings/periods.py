@@ -36,6 +36,7 @@ _FORMS: Final = tuple(
         rf"\b{_YEAR}-(?P<monthno>[01]\d)-(?P<day>[0-3]\d)\b",
         rf"\b{_DAY}[- ]{_MONTH}[- ](?P<short>\d\d)\b",
         rf"\b{_MONTH}\s+{_YEAR}(?!\d)",
+        rf"(?<![\d.,/-]){_YEAR}\s?[-\u2013/]\s?(?P<next>\d\d)(?![\d.,/-])",
         rf"\b{_MONTH}\s*{_DAY}(?!\d)",
         rf"\b{_DAY}\s*(?:de\s+)?{_MONTH}(?!\w)",
         r"(?<![\d.,/])(?:FY\s?)?(?P<year>(?:19[5-9]|20[0-9])\d)(?=$|[^\d,.%]|[.,](?!\d)|[1-9]\)?$)",
@@ -79,6 +80,10 @@ def _mention(match: re.Match[str]) -> Mention | None:
     year = int(parts["year"]) if parts.get("year") else None
     if parts.get("short"):
         year = 2000 + int(parts["short"])
+    if parts.get("next") and year is not None:
+        if int(parts["next"]) != (year + 1) % 100:
+            return None
+        year += 1
     month = _MONTH_OF[parts["month"].lower()] if parts.get("month") else None
     if parts.get("monthno"):
         month = int(parts["monthno"])

@@ -80,7 +80,7 @@ def owners(rows: Sequence[Row], chosen: dict[str, Claim]) -> None:
         text = folded(f"{rows[index].section} {rows[index].label}")
         if OTHERS.search(folded(rows[index].label)):
             concept = "net_income_nci"
-        elif re.search(r"(?:common|ordinary) (?:share|stock)", text) and "net_income_parent" in chosen:
+        elif re.search(r"(?:common|ordinary) (?:share|stock)", text) and after is not None:
             concept = "net_income_common"
         else:
             concept = "net_income_parent"

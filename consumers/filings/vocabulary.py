@@ -112,6 +112,16 @@ CLOSES: Final[dict[StatementKind, re.Pattern[str]]] = {
 
 UNITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
     (
+        re.compile(r"\b(?:in|rs|inr|rupees)\b\W*(?:rs\b|inr\b)?\W*(?:in\s+)?crores?\b|(?:₹|\()\W*crores?\b", _I),
+        10_000_000,
+    ),
+    (
+        re.compile(
+            r"\b(?:in|rs|inr|rupees)\b\W*(?:rs\b|inr\b)?\W*(?:in\s+)?la(?:kh|c)s?\b|(?:₹|\()\W*la(?:kh|c)s?\b", _I
+        ),
+        100_000,
+    ),
+    (
         re.compile(
             r"\bin\s+(?:[a-z.$£€]+\s+){0,3}billions\b|\bbillions of\b|\(billions|[$£€]\s?bn\b|\bmilliarden\b|\bmrd\b|\bmilliards d",
             _I,

@@ -128,3 +128,22 @@ def test_periods_and_covers() -> None:
 )
 def test_units_and_currencies(text: str, unit: int | None, currency: str | None) -> None:
     assert (unit_in(text), currency_in(text)) == (unit, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [("2022-23", [2023]), ("FY 2022/23", [2023]), ("2019-2021", [2019, 2021]), ("2022-12-31", [2022])],
+)
+def test_a_year_that_spans_two_is_the_one_it_ends_in(text: str, years: list[int]) -> None:
+    assert [mention.year for mention in mentions(text)] == years
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("(All amounts in \u20b9 crore)", 10_000_000), ("Rs. in lakhs", 100_000), ("(miles de euros)", 1_000),
+        ("(en millions d\u2019euros)", 1_000_000), ("(millones de euros)", 1_000_000), ("(en milliers d'euros)", 1_000),
+    ],
+)  # fmt: skip
+def test_units_of_other_countries(text: str, unit: int) -> None:
+    assert unit_in(text) == unit
