@@ -274,7 +274,7 @@ class Cell(_Frozen):
     value: Amount
     text: str
     page: int = Field(ge=1)
-    box: Box | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 class Row(_Frozen):
@@ -446,9 +446,9 @@ class CompiledRow(_Frozen):
     section: str = ""
     unit: RowUnit = "amount"
     cells: tuple[CompiledCell | None, ...]
+    flags: tuple[str, ...] = ()
     concepts: tuple[str, ...] = ()
     standard_sign: Literal[1, -1] = 1
-    flags: tuple[str, ...] = ()
 
 
 class Check(_Frozen):
