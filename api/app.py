@@ -12,7 +12,20 @@ from starlette.middleware.cors import CORSMiddleware
 from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
-from api.routes import events, health, job_parts, jobs, limits, live, operations, pages, tasks
+from api.routes import (
+    audit_reports,
+    audits,
+    events,
+    health,
+    job_parts,
+    jobs,
+    limits,
+    live,
+    operations,
+    pages,
+    tasks,
+    websites,
+)
 from api.services import opened
 from api.views import API
 from consumers.flow import Flows, installed
@@ -77,7 +90,7 @@ def create_app(
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, job_parts, live, events, tasks, operations, limits):
+    for routes in (jobs, job_parts, live, events, tasks, operations, limits, audits, audit_reports, websites):
         app.include_router(routes.router, prefix=API)
     for router in (live.root, health.router, pages.router):
         app.include_router(router)

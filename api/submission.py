@@ -142,6 +142,15 @@ async def _bind(services: Services, request: JobRequest, identity: str) -> None:
         )
 
 
+def judge_target(services: Services, url: str, place: tuple[str, ...]) -> None:
+    """Check that jobs may reach a URL.
+
+    Raises:
+        Problem: ``refused-target``, with the field that `place` leads to.
+    """
+    _judge(url, AllowList.parse(services.settings.allow_hosts), place)
+
+
 def _judge(url: str, allowed: AllowList, place: tuple[str, ...]) -> None:
     field = ".".join(place)
     try:

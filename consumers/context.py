@@ -89,6 +89,11 @@ class StageContext(Protocol):
     @property
     def attempt(self) -> int: ...  # noqa: D102
     @property
+    def is_last_attempt(self) -> bool:
+        """Whether a failure now is final: the stage's policy has no further attempt."""
+        ...
+
+    @property
     def tenant(self) -> str: ...  # noqa: D102
     @property
     def revision(self) -> int: ...  # noqa: D102

@@ -8,7 +8,7 @@ OpenTelemetry and are read by its SDK.
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -167,6 +167,30 @@ class Settings(BaseSettings):
     llm_model: str | None = None
     """Model name that `llm_base_url` understands."""
 
+    # What audits ask of others; unset parts are told as not measured
+
+    pagespeed_key: SecretStr | None = None
+    """Google API key for PageSpeed Insights. Unset: a local Lighthouse (`millrace setup audit`), else not measured."""
+
+    pagespeed_url: Annotated[str, _url("http", "https")] = "https://www.googleapis.com/pagespeedonline/v5/runPagespeed"
+    """Where PageSpeed Insights is."""
+
+    search_provider: Literal["searxng", "serper", "serpapi", "google_cse"] | None = None
+    """Search engine for rankings and competitors."""
+
+    search_url: Annotated[str, _url("http", "https")] | None = None
+    """Where it is; SearXNG needs it, the others have one address."""
+
+    search_key: SecretStr | None = None
+    """Its API key; SearXNG needs none."""
+
+    search_engine_id: str | None = None
+    """``cx`` of a Google Programmable Search Engine."""
+
+    backlinks_graph: str | None = None
+    """Common start of the paths of Common Crawl's domain graph: a folder's or ``https://``; the file names that follow
+    are ``vertices.txt.gz``, ``edges.txt.gz`` and ``ranks.txt.gz``."""
+
     # Telling others
 
     smtp_url: Annotated[SecretStr, _secret_url("smtp", "smtps")] | None = None
@@ -223,6 +247,12 @@ class Settings(BaseSettings):
     def _check_pairs(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("MILLRACE_SMTP_URL is set without MILLRACE_MAIL_FROM: set the sender of the mails")
+        if self.search_provider == "searxng" and self.search_url is None:
+            raise ValueError("MILLRACE_SEARCH_PROVIDER is searxng without MILLRACE_SEARCH_URL: name the instance")
+        if self.search_provider in {"serper", "serpapi", "google_cse"} and self.search_key is None:
+            raise ValueError("MILLRACE_SEARCH_PROVIDER needs MILLRACE_SEARCH_KEY: set the provider's API key")
+        if self.search_provider == "google_cse" and self.search_engine_id is None:
+            raise ValueError("MILLRACE_SEARCH_PROVIDER is google_cse without MILLRACE_SEARCH_ENGINE_ID: set its cx")
         if (self.llm_base_url is None) != (self.llm_model is None):
             raise ValueError("MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL go together: set both or neither")
         return self

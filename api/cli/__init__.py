@@ -11,6 +11,7 @@ from api.cli import audits, care, demo, evaluations, jobs, limits, operate, proc
 from api.cli.flow_commands import RunGroup, SubmitGroup
 from api.cli.root import Root
 from api.cli.screen import say
+from api.cli.setup import setup
 
 START: Final = "Start here"
 JOBS: Final = "Jobs"
@@ -66,6 +67,7 @@ app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
 app.add_typer(operate.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
 app.add_typer(operate.keys, name="keys", rich_help_panel=OPERATION)
+app.add_typer(setup, name="setup", rich_help_panel=OPERATION)
 
 
 def main() -> None:

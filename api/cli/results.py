@@ -1,4 +1,4 @@
-"""Results for people: the statements of `filings` as tables, anything else as indented JSON; and as files."""
+"""Results for people: statements and audits as tables, anything else as indented JSON; and as files."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,12 @@ def print_result(flow: str, payload: Any, *, brief: bool = False) -> None:
     if flow == "filings":
         found = FilingsResult.model_validate(payload)
         for part in filings_parts(found, kinds=1 if brief else 3):
+            console().print(part)
+    elif flow == "audit":
+        from api.cli.audit_results import audit_parts
+        from schemas.audit import AuditResult
+
+        for part in audit_parts(AuditResult.model_validate(payload), brief=brief):
             console().print(part)
     elif not brief:
         say(orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode())

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "worker", "api",
     "workers", "streams", "stages", "dlq", "limits", "keys", "doctor", "migrate", "bench", "eval", "audit-page",
-    "robots-check",
+    "robots-check", "setup",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

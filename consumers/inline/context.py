@@ -150,6 +150,7 @@ class InlineContext:
     """`consumers.context.StageContext` without a log: everything is kept by the run."""
 
     attempt = 1
+    is_last_attempt = True
     revision = REVISION
 
     def __init__(self, bench: InlineBench, stage: Stage, task: Task) -> None:

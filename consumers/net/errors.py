@@ -58,12 +58,22 @@ class FetchRefusedError(PermanentError):
     Attributes:
         url: What was asked for, without user info and query.
         status: HTTP status, when one came.
+        hops: Redirects that were followed into a circle or without end: status, from and to as sent.
     """
 
-    def __init__(self, message: str, *, reason: str, url: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        url: str,
+        status: int | None = None,
+        hops: tuple[tuple[int, str, str], ...] = (),
+    ) -> None:
         super().__init__(message, reason=reason)
         self.url = redact(url)
         self.status = status
+        self.hops = hops
 
 
 def status_error(

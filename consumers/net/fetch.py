@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -127,6 +127,7 @@ class Fetcher:
         timeout_s: float | None = None,
         etag: str | None = None,
         last_modified: str | None = None,
+        any_status: bool = False,
     ) -> Response:
         """Fetch a page into memory.
 
@@ -137,24 +138,46 @@ class Fetcher:
             timeout_s: For all of it; `FetcherConfig.page_timeout_s` if None.
             etag: Of the copy at hand: asks for a 304 (``not_modified``, empty body) if it is still good.
             last_modified: As `etag`, by date.
+            any_status: An answer of any status is handed over, not only success: for who judges the site, not the page.
         """
         timeout_s = self.config.page_timeout_s if timeout_s is None else timeout_s
         max_bytes = self.config.max_page_bytes if max_bytes is None else max_bytes
         async with self.stream(
-            url, headers=headers, max_bytes=max_bytes, timeout_s=timeout_s, etag=etag, last_modified=last_modified
+            url,
+            headers=headers,
+            max_bytes=max_bytes,
+            timeout_s=timeout_s,
+            etag=etag,
+            last_modified=last_modified,
+            any_status=any_status,
         ) as download:
             return await download.whole()
 
     async def post(
-        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float | None = None
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        any_status: bool = False,
     ) -> Response:
-        """Send a body (a webhook, say) under the same guard. Redirects are not followed: they fail as ``http_30x``."""
+        """Send a body (a webhook, say) under the same guard. Redirects are not followed: they fail as ``http_30x``.
+
+        Args:
+            url: Absolute http or https URL.
+            body: As it is sent.
+            headers: Added to the request.
+            timeout_s: For all of it; `FetcherConfig.page_timeout_s` if None.
+            any_status: As of `get`.
+        """
         timeout_s = self.config.page_timeout_s if timeout_s is None else timeout_s
         deadline = asyncio.get_running_loop().time() + timeout_s
         target = check_url(url, self.allow)
         response = await self._request("POST", target, _sendable(headers), deadline, timeout_s, body=body)
         with contextlib.closing(response):
-            self._check_answer(target, response, is_conditional=False)
+            if not any_status:
+                self._check_answer(target, response, is_conditional=False)
             head = ResponseHead.of(target.url, response, ())
             return await Download(head, response, self.config.max_page_bytes, deadline, timeout_s).whole()
 
@@ -168,6 +191,7 @@ class Fetcher:
         timeout_s: float | None = None,
         etag: str | None = None,
         last_modified: str | None = None,
+        any_status: bool = False,
     ) -> AsyncIterator[Download]:
         """Open a file of any size; what it holds is read from `Download.chunks` with flat memory.
 
@@ -182,7 +206,8 @@ class Fetcher:
         sent |= {name: value for name, value in validators.items() if value and value.isascii() and value.isprintable()}
         target, response, redirects = await self._follow(url, sent, deadline, timeout_s)
         with contextlib.closing(response):
-            self._check_answer(target, response, is_conditional=not validators.keys().isdisjoint(sent))
+            if not any_status:
+                self._check_answer(target, response, is_conditional=not validators.keys().isdisjoint(sent))
             yield Download(
                 ResponseHead.of(target.url, response, redirects),
                 response,
@@ -207,9 +232,11 @@ class Fetcher:
             next_target = self._next_hop(target, location)
             redirects.append(Redirect(response.status, target.url, next_target.url))
             if next_target.url in visited:
-                raise _refusal(url, "redirect_loop", f"redirects in a circle by way of {urls.redact(next_target.url)}")
+                what = f"redirects in a circle by way of {urls.redact(next_target.url)}"
+                raise _refusal(url, "redirect_loop", what, redirects)
             if len(redirects) > self.config.max_redirects:
-                raise _refusal(url, "too_many_redirects", f"redirects more than {self.config.max_redirects} times")
+                what = f"redirects more than {self.config.max_redirects} times"
+                raise _refusal(url, "too_many_redirects", what, redirects)
             if urls.origin_of(next_target.url) != urls.origin_of(target.url):
                 headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
             visited.add(next_target.url)
@@ -264,7 +291,8 @@ def _sendable(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {name: value for name, value in (headers or {}).items() if name.lower() not in _OURS}
 
 
-def _refusal(url: str, reason: str, what: str) -> FetchRefusedError:
+def _refusal(url: str, reason: str, what: str, redirects: Sequence[Redirect] = ()) -> FetchRefusedError:
+    hops = tuple((hop.status, hop.url, hop.location) for hop in redirects)
     return FetchRefusedError(
-        f"{urls.redact(url)} {what}; correct the URL or report it to the site", reason=reason, url=url
+        f"{urls.redact(url)} {what}; correct the URL or report it to the site", reason=reason, url=url, hops=hops
     )

@@ -115,6 +115,16 @@ def same_site(url: str, other: str) -> bool:
     return left_domain == right_domain
 
 
+def site_of(url: str) -> str:
+    """The registrable domain of a URL (``example.co.uk``); its host where there is none.
+
+    Raises:
+        ValueError: It is no URL.
+    """
+    hostname = parse(url).hostname
+    return _registrable(hostname) or hostname
+
+
 def redact(url: str) -> str:
     """The URL without user info and query, for logs and errors: both may carry secrets."""
     try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, or_, select, tuple_
+from sqlalchemy import func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.cleaning import dump_json
 from consumers.store.models import Contribution, JobArtifact, Result
+from consumers.store.together import Key, Together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,11 +20,34 @@ if TYPE_CHECKING:
 PAGE_ROWS: Final = 200
 
 
+_PUT: Final = text("""
+    INSERT INTO contributions AS kept (job_id, task, ordinal, tenant, revision, payload)
+    SELECT job_id, task, ordinal, tenant, revision, payload FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS new(job_id text, task bigint, ordinal bigint, tenant text, revision bigint, payload jsonb)
+    ON CONFLICT (job_id, task, ordinal) DO UPDATE SET revision = excluded.revision, payload = excluded.payload
+        WHERE kept.revision <= excluded.revision AND kept.tenant = excluded.tenant
+    RETURNING job_id, task, ordinal
+""")
+
+_TRIM: Final = text("""
+    DELETE FROM contributions AS kept USING jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS to_do(job_id text, task bigint, count bigint, tenant text, revision bigint)
+    WHERE kept.job_id = to_do.job_id AND kept.task = to_do.task AND kept.ordinal >= to_do.count
+        AND kept.tenant = to_do.tenant AND kept.revision <= to_do.revision
+""")
+
+
 class Contributions:
-    """What tasks collect for compile. Every method raises `TransientError` when the database is down."""
+    """What tasks collect for compile. Every method raises `TransientError` when the database is down.
+
+    Tasks that collect at the same time share a transaction: a worker has many in hand, and each commit waits for the
+    disk. Nobody waits for company: what is there is written at once, what comes meanwhile goes with the next.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._puts: Together[bool] = Together(self._put_all)
+        self._trims: Together[None] = Together(self._trim_all)
 
     async def put(self, job_id: str, task: int, ordinal: int, payload: Any, *, tenant: str, revision: int) -> bool:
         """Keep a contribution; twice is once, and an older revision does not replace a newer.
@@ -39,28 +63,27 @@ class Contributions:
         Returns:
             False when a newer revision's was there.
         """
-        new = insert(Contribution).values(
-            job_id=job_id, task=task, ordinal=ordinal, tenant=tenant, revision=revision, payload=payload
-        )
-        statement = new.on_conflict_do_update(
-            index_elements=[Contribution.job_id, Contribution.task, Contribution.ordinal],
-            set_={"revision": new.excluded.revision, "payload": new.excluded.payload},
-            where=(Contribution.revision <= new.excluded.revision) & (Contribution.tenant == new.excluded.tenant),
-        ).returning(Contribution.task)
-        async with self._database.begin() as session:
-            return await session.scalar(statement) is not None
+        row = {
+            "job_id": job_id, "task": task, "ordinal": ordinal, "tenant": tenant, "revision": revision,
+            "payload": payload,
+        }  # fmt: skip
+        return await self._puts.do((job_id, task, ordinal), row)
 
     async def trim(self, job_id: str, task: int, count: int, *, tenant: str, revision: int) -> None:
         """Remove what an earlier run of the task left beyond the `count` contributions of this one."""
-        statement = delete(Contribution).where(
-            Contribution.job_id == job_id,
-            Contribution.task == task,
-            Contribution.ordinal >= count,
-            Contribution.tenant == tenant,
-            Contribution.revision <= revision,
-        )
+        row = {"job_id": job_id, "task": task, "count": count, "tenant": tenant, "revision": revision}
+        await self._trims.do((job_id, task, -1), row)
+
+    async def _put_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, bool]:
         async with self._database.begin() as session:
-            await session.execute(statement)
+            written = await session.execute(_PUT, {"rows": dump_json(list(rows.values()))})
+            kept = {(row[0], row[1], row[2]) for row in written}
+        return {key: key in kept for key in rows}
+
+    async def _trim_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, None]:
+        async with self._database.begin() as session:
+            await session.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
+        return dict.fromkeys(rows)
 
     async def of(self, job_id: str, *, tenant: str) -> AsyncIterator[Any]:
         """Every payload of a job, by task and ordinal; no transaction is open between two of them."""

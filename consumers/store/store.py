@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from consumers.store.audit_reports import AuditReports
+from consumers.store.audits import Audits
 from consumers.store.companies import Companies
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
@@ -11,6 +13,7 @@ from consumers.store.documents import Documents
 from consumers.store.jobs import Jobs
 from consumers.store.logs import Logs
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.websites import Websites
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +31,9 @@ class Store:
         deliveries: Notifications.
         companies: With their compiled statements.
         documents: With what was read from them.
+        websites: That are audited.
+        audits: With their pages, issues and measured parts.
+        audit_reports: And the links that share them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -40,6 +46,9 @@ class Store:
         self.deliveries = Deliveries(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
+        self.websites = Websites(database)
+        self.audits = Audits(database)
+        self.audit_reports = AuditReports(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

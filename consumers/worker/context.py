@@ -98,6 +98,7 @@ class WorkerContext:
     flow = property(lambda self: self.one.entry.flow)
     stage = property(lambda self: self.one.entry.name.stage)
     attempt = property(lambda self: self.one.entry.attempt)
+    is_last_attempt = property(lambda self: self.one.entry.attempt >= self.one.policy.retry.max_attempts)
     tenant = property(lambda self: self.one.entry.tenant)
     revision = property(lambda self: self.one.entry.revision)
     idempotency_key = property(lambda self: f"{self.one.entry.job}/{self.one.entry.task}")

@@ -19,6 +19,7 @@ from api.server import Server
 from api.services import Services
 from consumers.context import StageContext
 from consumers.flow import Flow, Flows
+from consumers.net.politeness import Politeness, PolitenessPolicy
 from consumers.noop import flow as noop
 from consumers.outcome import Done, Emit, Outcome
 from consumers.resources import SharedResources
@@ -190,9 +191,12 @@ class ApiPlace:
         return job
 
     @asynccontextmanager
-    async def worker(self, *, with_history: bool = False) -> AsyncIterator[Worker]:
+    async def worker(self, *, with_history: bool = False, is_polite: bool = True) -> AsyncIterator[Worker]:
         """A worker beside the API."""
-        async with SharedResources(self.settings, self.database_url) as resources:
+        resources = SharedResources(self.settings, self.database_url)
+        if not is_polite:
+            resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=8))
+        async with resources:
             options = WorkerOptions(follows=(HistoryFollower,) if with_history else ())
             worker = Worker(
                 self.settings, redis_url=self.redis_url, flows=self._flows, resources=resources, options=options

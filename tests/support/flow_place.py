@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from consumers.audit.flow import flow as audit
 from consumers.filings.flow import flow as filings
 from consumers.flow import Flow, Flows
 from consumers.net.fetch import Fetcher, FetcherConfig
@@ -33,6 +34,13 @@ def with_retry(flow: Flow, retry: RetryPolicy) -> Flow:
     """The same flow with other retries."""
     return replace(
         flow, stages=tuple(replace(one, policy=replace(one.policy, retry=retry)) for one in flow.by_name.values())
+    )
+
+
+def without_limits(flow: Flow) -> Flow:
+    """The same flow, as fast as it can."""
+    return replace(
+        flow, stages=tuple(replace(one, policy=replace(one.policy, limits=())) for one in flow.by_name.values())
     )
 
 
@@ -118,3 +126,10 @@ async def place(
             yield Place(worker)
         finally:
             await worker.drain(5.0)
+
+
+def audit_place(
+    redis_url: str, database_url: str, folder: Path, **settings: Any
+) -> contextlib.AbstractAsyncContextManager[Place]:
+    """A running worker for audits, which begin and go on as fast as they can."""
+    return place(redis_url, database_url, folder, flow=without_limits(audit), **settings)

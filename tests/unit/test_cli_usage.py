@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "demo up submit run jobs job result logs trace cancel retry "
-    "worker api workers streams stages dlq limits keys doctor migrate bench eval audit-page robots-check"
+    "worker api workers streams stages dlq limits keys doctor migrate bench eval audit-page robots-check setup"
 )
 
 

@@ -1,0 +1,305 @@
+"""Issues, scores, a fix plan and the comparison with the audit before, from all that the crawl kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from consumers.audit.geo import geo_of
+from consumers.audit.judging import PageQueue, Tally, judge
+from consumers.audit.page import to_json
+from consumers.audit.profile import TermCounter, profile_of
+from consumers.audit.reporting import write_report
+from consumers.audit.rules import RULES, Status
+from consumers.audit.summary import (
+    RuleTally,
+    fingerprint_of,
+    fix_plan_of,
+    issues_of,
+    scores_of,
+    severity_of,
+    severity_rank,
+)
+from consumers.compile.audit_parts import measure_parts
+from consumers.net import urls
+from consumers.outcome import Done, Outcome
+from consumers.stage import stage
+from consumers.store.audits import page_digest
+from schemas.audit import (
+    AuditResult,
+    AuditSpec,
+    Collected,
+    Comparison,
+    Example,
+    KeptPage,
+    PageCounts,
+    Unmeasured,
+)
+from schemas.names import WORK_STAGES
+from schemas.stages import CompileRequest
+from streams.errors import PermanentError
+from streams.policy import RetryPolicy, StagePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumers.audit.rules import Verdict
+    from consumers.audit.site import Site
+    from consumers.context import StageContext
+
+BATCH: Final = 50
+ROWS: Final = 500
+RANK: Final = 10**9
+"""Ordinals of issues: the worst severity first, then in the order of the crawl."""
+
+MAX_MISSING: Final = 200
+MAX_LEAVING: Final = 100
+"""Links of a page to other sites that are kept for the backlinks of those."""
+
+
+class Issues:
+    """Issues on their way to the store, in batches; tells what is ignored, and counts by rule."""
+
+    def __init__(self, ctx: StageContext, ignored: set[tuple[str, str]]) -> None:
+        self.tallies: dict[str, RuleTally] = {}
+        self._ctx = ctx
+        self._ignored = ignored
+        self._rows: list[dict[str, Any]] = []
+        self._next = 0
+
+    async def add(self, rule: str, example: Example, count: int = 1) -> None:
+        """Keep one finding."""
+        tally = self.tallies.setdefault(rule, RuleTally())
+        is_ignored = (rule, "") in self._ignored or (rule, example.url) in self._ignored
+        if is_ignored:
+            tally.ignored += count
+        else:
+            tally.add(example, count)
+        ctx = self._ctx
+        self._rows.append(
+            {
+                "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": severity_rank(rule) * RANK + self._next,
+                "tenant": ctx.tenant, "rule": rule, "category": RULES[rule].category, "severity": severity_of(rule),
+                "url": example.url, "evidence": _evidence(example), "state": "first", "is_ignored": is_ignored,
+                "fingerprint": fingerprint_of(rule, example.url),
+            }
+        )  # fmt: skip
+        self._next += 1
+        if len(self._rows) >= ROWS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is left."""
+        rows, self._rows = self._rows, []
+        await self._ctx.store.audits.add_issues(rows)
+
+
+@stage(
+    name="compile",
+    accepts=CompileRequest,
+    policy=StagePolicy(
+        soft_timeout_s=1_650, timeout_s=1_800, concurrency=3, memory_mb=2_048,
+        retry=RetryPolicy(max_attempts=3, base_s=10, cap_s=300),
+    ),
+)  # fmt: skip
+async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
+    """Judge the site, keep pages and issues, compare, and tell."""
+    spec = await ctx.spec(AuditSpec)
+    audit = await ctx.store.audits.get(ctx.job_id, tenant=ctx.tenant)
+    if audit is None:
+        raise PermanentError(
+            f"job {ctx.job_id} read no page, so there is nothing to compile; see its dead letters",
+            reason="nothing_read",
+        )
+    ctx.progress("judging the site", 70)
+    record = await ctx.job()
+    dropped = record.number("over_budget") if record is not None else 0
+    counter = TermCounter()
+    site, tally = await _site(spec.url, counter, ctx)
+    verdicts = await asyncio.to_thread(judge, site, tally, is_complete=not dropped)
+    ctx.progress("keeping pages and issues", 80)
+    await ctx.store.audits.clear(ctx.job_id, ctx.revision, tenant=ctx.tenant)
+    ignored = {(one.rule, one.url) for one in await ctx.store.websites.wont_fix(audit.website_id, tenant=ctx.tenant)}
+    issues = Issues(ctx, ignored)
+    await _site_issues(verdicts, tally, issues)
+    await _pages(tally, issues, ctx)
+    await issues.flush()
+    changed = await ctx.store.audits.compare(ctx.job_id, ctx.revision, tenant=ctx.tenant)
+    comparison = await _comparison(audit.previous, changed, scores_of(issues.tallies, tally.outcomes).overall, ctx)
+    profile = profile_of(spec, _home(site), counter)
+    parts = await measure_parts(spec, tally, profile, ctx)
+    result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
+    geo = geo_of(site, profile, result.issues)
+    result = result.model_copy(update={"parts": parts, "geo": geo})
+    await ctx.store.audits.finish(
+        ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
+    )
+    if spec.report:
+        ctx.progress("writing the report", 95)
+        await write_report(ctx.job_id, ctx)
+    return Done(result=result, missing=result.missing)
+
+
+def _home(site: Site) -> dict[str, Any]:
+    if site.home is None:
+        return {}
+    signals: dict[str, Any] = orjson.loads(to_json(site.home))
+    return signals
+
+
+async def _site(start: str, counter: TermCounter, ctx: StageContext) -> tuple[Site, Tally]:
+    """Stream what was collected into a site, built by a thread beside."""
+    tally, pages = Tally(), PageQueue()
+    batch: list[KeptPage] = []
+    building: asyncio.Future[Site] | None = None
+    try:
+        async for one in ctx.collected(Collected):
+            kept = tally.take(one.model_dump())
+            if kept is None:
+                continue
+            batch.append(kept)
+            if building is None and tally.start and (kept.via != "start" or not kept.page.get("redirects")):
+                building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start, counter))
+            if building is not None and len(batch) >= BATCH:
+                await asyncio.to_thread(pages.put, batch)
+                batch = []
+        if building is None:
+            building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start or start, counter))
+        await asyncio.to_thread(pages.put, batch)
+    finally:
+        await asyncio.to_thread(pages.end)
+        if building is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait([building])
+    return await building, tally
+
+
+async def _site_issues(verdicts: Iterable[Verdict], tally: Tally, issues: Issues) -> None:
+    for verdict in verdicts:
+        outcome = tally.outcomes.setdefault(verdict.rule, Counter())
+        outcome[verdict.status] += 1
+        for one in verdict.evidence:
+            example = Example(url=one.url, detail=one.detail[:500], snippet=one.snippet[:500], target=one.target)
+            await issues.add(verdict.rule, example)
+
+
+async def _pages(tally: Tally, issues: Issues, ctx: StageContext) -> None:
+    """The second pass: pages with their types, and what their own rules found."""
+    rows: list[dict[str, Any]] = []
+    links: list[dict[str, Any]] = []
+    ordinal = 0
+    async for one in ctx.collected(Collected):
+        if one.kind != "page":
+            continue
+        kept = KeptPage.model_validate(one.model_dump())
+        for finding in kept.findings:
+            example = Example(url=kept.url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
+            await issues.add(finding.rule, example, finding.count)
+        rows.append(_row(kept, tally, ordinal, ctx))
+        links += _leaving(kept, ordinal, ctx)
+        ordinal += 1
+        if len(rows) >= BATCH:
+            await ctx.store.audits.add_pages(rows)
+            await ctx.store.audits.add_links(links)
+            rows, links = [], []
+    await ctx.store.audits.add_pages(rows)
+    await ctx.store.audits.add_links(links)
+
+
+def _leaving(kept: KeptPage, ordinal: int, ctx: StageContext) -> list[dict[str, Any]]:
+    found = [one for one in kept.links if not one.internal][:MAX_LEAVING]
+    return [
+        {
+            "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": ordinal * MAX_LEAVING + n, "tenant": ctx.tenant,
+            "site": urls.site_of(one.url), "url": kept.url, "target": one.url, "anchor": one.text,
+            "nofollow": one.nofollow,
+        }
+        for n, one in enumerate(found)
+    ]  # fmt: skip
+
+
+def _row(kept: KeptPage, tally: Tally, ordinal: int, ctx: StageContext) -> dict[str, Any]:
+    page = kept.page
+    url = page.get("requested_url") or kept.url
+    page_type, is_indexable = tally.classes.get(url, tally.classes.get(kept.url, ("page", False)))
+    return {
+        "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": ordinal, "tenant": ctx.tenant, "url": url,
+        "digest": page_digest(url), "status": page.get("status", 0), "page_type": page_type,
+        "is_indexable": is_indexable, "depth": kept.depth, "title": next(iter(page.get("titles") or ()), ""),
+        "issues": sum(one.count for one in kept.findings), "payload": kept.model_dump(mode="json"),
+    }  # fmt: skip
+
+
+async def _comparison(
+    previous: str | None, changed: dict[str, int] | None, score: float, ctx: StageContext
+) -> Comparison | None:
+    if previous is None or changed is None:
+        return None
+    before = await ctx.store.audits.get(previous, tenant=ctx.tenant)
+    score_before = before.score if before is not None else None
+    return Comparison(
+        previous=previous, **changed, score_before=score_before,
+        score_change=round(score - score_before, 1) if score_before is not None else None,
+    )  # fmt: skip
+
+
+async def _result(
+    tally: Tally,
+    issues: Issues,
+    verdicts: tuple[Verdict, ...],
+    comparison: Comparison | None,
+    dropped: int,
+    ctx: StageContext,
+) -> AuditResult:
+    counts, outcomes = tally.pages, tally.outcomes
+    whys = {one.rule: one.why for one in verdicts if one.status is Status.NOT_MEASURED}
+    unmeasured = tuple(
+        Unmeasured(rule=rule, reason=whys.get(rule) or f"needs {' and '.join(RULES[rule].needs)}")
+        for rule, outcome in outcomes.items()
+        if outcome[Status.NOT_MEASURED] and not outcome[Status.FAILED] and not outcome[Status.PASSED]
+    )
+    failed = [rule for rule, one in issues.tallies.items() if one.count]
+    missing = [_told(one.stage, one.reason, one.data) for one in await ctx.failures() if one.stage in WORK_STAGES]
+    return AuditResult(
+        audit_id=ctx.job_id,
+        url=tally.start,
+        website=urls.origin_of(tally.start) if tally.start else "",
+        pages=PageCounts(
+            crawled=counts["crawled"], html=counts["html"], indexable=counts["indexable"],
+            redirects=counts["redirects"], errors=counts["errors"], blocked=counts["blocked"],
+            reused=counts["reused"], rendered=counts["rendered"], dropped=dropped,
+            by_type={
+                name.removeprefix("type "): count for name, count in sorted(counts.items()) if name.startswith("type ")
+            },
+        ),
+        issue_count=sum(one.count for one in issues.tallies.values()),
+        scores=scores_of(issues.tallies, outcomes),
+        issues=issues_of(issues.tallies),
+        fix_plan=fix_plan_of(issues.tallies, counts["html"]),
+        comparison=comparison,
+        not_measured=unmeasured,
+        rules={
+            "failed": len(failed), "not_measured": len(unmeasured),
+            "passed": sum(1 for one in outcomes.values() if one[Status.PASSED] and not one[Status.FAILED]),
+        },
+        geo={},
+        parts=dict(tally.parts),
+        is_complete=not dropped,
+        missing=tuple(missing[:MAX_MISSING]),
+    )  # fmt: skip
+
+
+def _told(stage_name: str, reason: str, data: bytes) -> str:
+    payload = orjson.loads(data)
+    what = payload.get("url") or payload.get("kind") or stage_name
+    return f"{urls.redact(what) if '://' in what else what}: {reason}"
+
+
+def _evidence(example: Example) -> str:
+    parts = [example.detail, example.snippet, example.target]
+    return " | ".join(part for part in parts if part)

@@ -1,0 +1,230 @@
+"""Audits over HTTP: submitted, read in all their parts, refreshed, reported, shared; and what tenants do not see."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from consumers.audit.articles_flow import flow as articles
+from consumers.audit.flow import flow as audit
+from consumers.audit.parts_flow import flow as parts
+from tests.support.api_place import ApiPlace, api_place
+from tests.support.audit_services import Service, lighthouse, model, searxng, serve_service
+from tests.support.audit_site import AuditSite, page, serve_site
+from tests.support.flow_place import without_limits
+
+TEXT = "Roasted coffee beans from Brazil and Ethiopia. Our coffee beans are roasted every Tuesday. " * 20
+ANSWER = "1. Rivals Ltd\n2. Bean House, see https://beanhouse.example\nIn 2019 it sold 7431 bags."
+EVIL = '=cmd|"/c calc"!A1 <script>alert(1)</script>'
+
+
+class Everything:
+    """An API with a worker, a site, and every service that an audit may ask."""
+
+    def __init__(self, api: ApiPlace, site: AuditSite, services: dict[str, Service]) -> None:
+        self.api = api
+        self.site = site
+        self.services = services
+
+    async def done(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """Ask for a job and wait for its end."""
+        answer = await self.api.call(method, path, body)
+        assert answer.status == 202, answer.body
+        job = await self.api.ended(answer.body["job_id"])
+        assert job["status"] in {"succeeded", "partial"}, job
+        return job
+
+    async def get(self, path: str) -> Any:
+        answer = await self.api.call("GET", path)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+
+@pytest.fixture
+async def everything(valkey_url: str, store_url: str, namespace: str, tmp_path: Path) -> AsyncIterator[Everything]:
+    pages = {
+        "/": page("Bean House | Coffee", f'<p>{TEXT}</p><a href="/beans">beans</a><a href="/gone">x</a>'
+                  '<script type="application/ld+json">{"@context":"https://schema.org","@type":"Organization",'
+                  '"name":"Bean House"}</script>'),
+        "/beans": page(EVIL.replace("<", "&lt;"), f'<p>{TEXT}</p><img src="/no.png"><a href="/">home</a>'),
+    }  # fmt: skip
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        site = await enter(serve_site(pages))
+        services = {
+            "speed": await enter(serve_service(lighthouse)),
+            "search": await enter(serve_service(searxng(site.url))),
+            "model": await enter(serve_service(model(ANSWER))),
+        }
+        api = await enter(
+            api_place(
+                valkey_url, store_url, namespace, tmp_path, more=[without_limits(audit), parts, articles],
+                allow_hosts=(site.place,), pagespeed_key="AIza-secret", pagespeed_url=services["speed"].url,
+                search_provider="searxng", search_url=services["search"].url,
+                llm_base_url=services["model"].url, llm_model="small",
+            )
+        )  # fmt: skip
+        await api.become(namespace)
+        await enter(api.worker(is_polite=False))
+        yield Everything(api, site, services)
+
+
+async def test_an_audit_from_submission_to_a_shared_report(everything: Everything, namespace: str) -> None:
+    api, site, get = everything.api, everything.site, everything.get
+    asked = {"url": site.url, "login_with": {"username": "ann", "password": "pass-word"}, "category": "coffee beans"}
+    job = await everything.done("POST", "audits", asked)
+    here = f"audits/{job['job_id']}"
+
+    shown = await get(here)
+    assert shown["status"] == "succeeded"
+    assert shown["result"]["pages"]["html"] == 2
+    assert 0 < shown["score"] < 100
+    assert shown["progress"]["percent"] == 100
+    assert [one["audit_id"] for one in (await get("audits"))["items"]] == [job["job_id"]]
+
+    # The login opened the site, and nothing that the API or the log keeps of the job has it.
+    assert site.headers["/beans"][0]["Authorization"].startswith("Basic ")
+    trace = str([await get(f"jobs/{job['job_id']}{part}") for part in ("", "/trace", "/logs", "/result")])
+    websites = (await get("websites"))["items"]
+    record = await api.services.client.hgetall(api.services.keys.of_job(job["job_id"]).job(job["job_id"]))
+    assert "pass-word" not in trace + str(websites) + str(record)
+    assert "YW5uOnBhc3Mtd29yZA" not in trace + str(websites) + str(record)
+    assert websites[0]["has_login"]
+
+    pages = (await get(f"{here}/pages"))["items"]
+    assert [(one["url"], one["status"]) for one in pages] == [
+        (site.url, 200), (f"{site.url}beans", 200), (f"{site.url}gone", 404),
+    ]  # fmt: skip
+    whole = (await get(f"{here}/pages?url={site.url}beans"))["items"][0]
+    assert whole["links"][0]["url"] == site.url
+    assert (await get(f"{here}/pages?limit=1"))["next"]
+
+    issues = (await get(f"{here}/issues?rule=link-broken-internal"))["items"]
+    assert [(one["url"], one["severity"]) for one in issues] == [(site.url, "high")]
+    assert (await get(f"{here}/fix_plan"))["items"][0]["change"]
+
+    speed = await get(f"{here}/pagespeed")
+    assert (speed["mobile"]["scores"]["performance"], speed["desktop"]["scores"]["performance"]) == (55, 93)
+    assert speed["mobile"]["field"] == {"lcp_ms": 2400.0, "cls": 0.12}
+    assert everything.services["speed"].asked[0][1]["X-Goog-Api-Key"] == "AIza-secret"
+    keywords = await get(f"{here}/keywords")
+    assert (keywords["brand"], keywords["category"]) == ("Bean House", "coffee beans")
+    assert "coffee beans" in [one["term"] for one in keywords["terms"]]
+    ranked = await get(f"{here}/rankings")
+    assert {one["position"] for one in ranked["keywords"]} == {12}
+    seen = await get(f"{here}/visibility")
+    assert (seen["answers"], seen["mentions"], seen["citations"]) == (15, 15, 0)
+    assert seen["questions"][0]["first_position"] == 2
+    assert seen["interval"][0] > 0.7
+    assert len(seen["raw"]) == 15
+    assert not any("Bean House" in one["messages"][-1]["content"] for one, _ in everything.services["model"].asked)
+    assert (await get(f"{here}/backlinks"))["status"] == "not_measured"
+
+    await _files(everything, here)
+    await _reports(everything, here)
+    await _another_tenant(everything, here, namespace)
+
+
+async def _files(everything: Everything, here: str) -> None:
+    answer = await everything.api.call("GET", f"{here}/pages?format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.body.removeprefix("\ufeff"))))
+    assert rows[1]["title"] == "'" + EVIL
+    assert "attachment" in answer.headers["content-disposition"]
+    headers = {"Authorization": f"Bearer {everything.api.key}"}
+    async with everything.api.session.get(
+        f"{everything.api.url}/api/v1/{here}/issues?format=xlsx", headers=headers
+    ) as got:
+        sheet = load_workbook(io.BytesIO(await got.read())).active
+    assert sheet is not None
+    assert sheet.max_row > 5
+    assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
+
+
+async def _reports(everything: Everything, here: str) -> None:
+    api, get = everything.api, everything.get
+    first = (await get(f"{here}/reports"))["items"]
+    assert [(one["revision"], one["made_by"]) for one in first] == [(1, "millrace")]
+    assert (await get(f"{here}/report.md")).startswith("# Website audit")
+
+    await everything.done("POST", f"{here}/pagespeed")
+    speed = await get(f"{here}/pagespeed")
+    assert (speed["version"], len(speed["history"])) == (2, 2)
+
+    put = await api.call(
+        "PUT", f"{here}/report.md", {"markdown": "# Ours\n\n## Hello\n\n<script>alert(1)</script> *you*"}
+    )
+    assert put.body["made_by"] == "caller"
+    html = await api.call("GET", f"{here}/report.html")
+    assert "<script" not in html.body
+    assert "<em>you</em>" in html.body
+    assert html.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert "attachment" in html.headers["content-disposition"]
+
+    link = (await api.call("POST", f"{here}/share", {"expires_in_s": 60})).body
+    async with api.session.get(api.url + link["url"]) as got:
+        assert got.status == 200
+        assert "sandbox" in got.headers["Content-Security-Policy"]
+    async with api.session.get(api.url + link["pdf"]) as got:
+        assert (await got.read()).startswith(b"%PDF")
+
+    written = await everything.done("POST", f"{here}/articles", {"count": 2, "kind": "outline"})
+    result = (await get(f"jobs/{written['job_id']}/result"))["result"]
+    assert len(result["articles"]) == 2
+    assert result["articles"][0]["json_ld"]["@type"] == "Article"
+    assert any("7431" in one for one in result["articles"][0]["unsupported"])
+
+    everything.services["model"].refuses = [(429, {"error": {"message": "quota exceeded"}})] * 1
+    await everything.done("POST", f"{here}/geo", {"parts": ["visibility"]})
+    refused = await get(f"{here}/visibility")
+    assert refused["status"] == "not_measured"
+    assert "quota_exceeded" in refused["reason"]
+
+
+async def _another_tenant(everything: Everything, here: str, namespace: str) -> None:
+    website = (await everything.get("websites"))["items"][0]["website_id"]
+    await everything.api.become(f"{namespace}-other")
+    for path in (here, f"{here}/pages", f"{here}/report.pdf", f"{here}/keywords", f"websites/{website}"):
+        assert (await everything.api.call("GET", path)).status == 404
+    assert (await everything.get("audits"))["items"] == []
+    assert (await everything.api.call("POST", f"{here}/geo", {})).status == 404
+    assert (await everything.api.call("DELETE", f"websites/{website}")).status == 404
+
+
+async def test_a_website_its_options_and_what_is_not_to_be_fixed(everything: Everything) -> None:
+    api, site, get = everything.api, everything.site, everything.get
+    made = await api.call("POST", "websites", {"url": site.url, "name": "Beans", "options": {"max_pages": 2}})
+    assert made.status == 201
+    here = f"websites/{made.body['website_id']}"
+    assert (await api.call("POST", "websites", {"url": "http://10.0.0.1/"})).status == 422
+    assert (await api.call("PUT", here, {"url": "https://elsewhere.example/"})).status == 422
+    changed = await api.call("PUT", here, {"url": site.url, "name": "Bean House", "options": {"brand": "Beans"}})
+    assert changed.body["options"] == {"brand": "Beans"}
+
+    wont = {"rule": "link-broken-internal", "reason": "known"}
+    assert (await api.call("PUT", f"{here}/wont_fix", wont)).status == 200
+    assert (await api.call("PUT", f"{here}/wont_fix", {"rule": "no-such"})).fields == ["rule"]
+    first = await everything.done("POST", f"{here}/crawl", {"fast": True})
+    ignored = (await get(f"audits/{first['job_id']}/issues?rule=link-broken-internal"))["items"]
+    assert [one["wont_fix"] for one in ignored] == [True]
+
+    site.pages["/gone"] = page("Back again", f"<p>{TEXT}</p>")
+    second = await everything.done("POST", f"{here}/crawl", {"fast": True})
+    compared = (await get(f"audits/{second['job_id']}"))["result"]["comparison"]
+    assert compared["previous"] == first["job_id"]
+    assert compared["fixed"] > 0
+    assert compared["persisting"] > 0
+    fixed = (await get(f"audits/{second['job_id']}/issues?state=fixed"))["items"]
+    assert "http-4xx" in {one["rule"] for one in fixed}
+    assert [one["audit_id"] for one in (await get(f"{here}/history"))["items"]] == [second["job_id"], first["job_id"]]
+
+    assert (await api.call("DELETE", f"{here}/wont_fix?rule=link-broken-internal")).status == 204
+    assert (await get(f"{here}/wont_fix"))["items"] == []
+    assert (await api.call("DELETE", here)).status == 204
+    assert (await api.call("GET", f"audits/{first['job_id']}/pages")).status == 404
