@@ -11,6 +11,8 @@ from consumers.audit.robots_file import access_matrix
 from consumers.net.robots import NO_ROBOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consumers.audit.site import PageFacts, Site
 
 MOST_TYPES: Final = 20
@@ -55,6 +57,29 @@ def _freshness(articles: list[PageFacts], site: Site) -> dict[str, Any]:
             "older_than_limit": sum(age > site.thresholds.stale_days for age in ages),
         }
     return counted
+
+
+def told_of(geo: Mapping[str, Any]) -> list[str]:
+    """The counts of `quality_of` as sentences."""
+    lines = []
+    if markup := geo.get("structured_data"):
+        types = ", ".join(f"{name} ({pages})" for name, pages in list(markup["types"].items())[:8])
+        lines.append(
+            f"{markup['with_markup']} of {markup['pages']} indexable pages have structured data"
+            + (f": {types}" if types else "")
+        )
+        if markup["broken_blocks"]:
+            lines.append(f"{markup['broken_blocks']} blocks of structured data do not parse")
+    if answers := geo.get("answerability"):
+        lines.append(
+            f"{answers['with_answer']} of {answers['pages']} pages answer a question directly or open with a summary"
+        )
+    if authors := geo.get("authorship"):
+        lines.append(f"{authors['with_author']} of {authors['articles']} articles name an author")
+    if dates := geo.get("freshness"):
+        stale = f"; {dates['older_than_limit']} are over a year old" if dates.get("older_than_limit") else ""
+        lines.append(f"{dates['dated']} of {dates['articles']} articles state a date{stale}")
+    return lines
 
 
 def access_of_agents(site: Site) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.audit.geo_quality import access_of_agents, quality_of
+from consumers.audit.geo_quality import access_of_agents, quality_of, told_of
 from consumers.audit.page import read_page
 from consumers.audit.robots_file import read
 from consumers.audit.site import Probes, Site, TextFile
@@ -41,6 +41,13 @@ def test_it_is_counted() -> None:
         "newest_days": 730,
         "older_than_limit": 1,
     }
+
+
+def test_it_is_told() -> None:
+    told = told_of(quality_of(site()))
+    assert told[0] == "3 of 3 indexable pages have structured data: BreadcrumbList (3), ListItem (3)"
+    assert told[-1] == "1 of 1 articles state a date; 1 are over a year old"
+    assert told_of({}) == []
 
 
 def test_nothing_is_said_of_nothing() -> None:
