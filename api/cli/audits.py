@@ -54,7 +54,8 @@ def audit_page(
         if issue["count"] > _SHOWN:
             say(f"          … {issue['count'] - _SHOWN} more", "bright_black")
     say(
-        f"{len(found['issues'])} issues, {len(found['passed'])} rules passed, {len(found['not_applicable'])} not applicable, "
+        f"{len(found['issues'])} issues, {len(found['passed'])} rules passed, "
+        f"{len(found['not_applicable'])} not applicable, "
         f"{len(found['not_measured'])} not measured."
     )
     next_step(
@@ -127,6 +128,12 @@ def _site_row(site: dict[str, Any]) -> tuple[str, ...]:
         return "" if site.get(name) is None else f"{site[name]:.1%}"
 
     return (
-        site["site"], str(site.get("pages", "")), share("lighthouse_agreement"), str(site.get("broken_links_found", "")),
-        share("broken_links_precision"), share("broken_links_recall"), share("contacts_recall"), f"{site.get('seconds', 0):.1f}",
-    )  # fmt: skip
+        site["site"],
+        str(site.get("pages", "")),
+        share("lighthouse_agreement"),
+        str(site.get("broken_links_found", "")),
+        share("broken_links_precision"),
+        share("broken_links_recall"),
+        share("contacts_recall"),
+        f"{site.get('seconds', 0):.1f}",
+    )

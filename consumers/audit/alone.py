@@ -108,7 +108,8 @@ def signals_of(page: Page) -> dict[str, Any]:
         "title": page.title,
         "description": page.description,
         "canonical": page.canonical,
-        "robots": [{"agent": one.agent, "name": one.name, "value": one.value, "source": one.source} for one in page.directives],
+        "robots": [{"agent": one.agent, "name": one.name, "value": one.value,
+        "source": one.source} for one in page.directives],
         "hreflang": [{"lang": one.lang, "href": one.href, "source": one.source} for one in page.alternates],
         "headings": [{"level": one.level, "text": one.text} for one in page.headings],
         "links": {
@@ -123,7 +124,8 @@ def signals_of(page: Page) -> dict[str, Any]:
             "errors": [one.error for one in page.markup if one.error],
         },
         "open_graph": page.open_graph,
-        "text": {"words": prose.words, "visible_words": page.visible_words, "simhash": prose.simhash, "main": prose.text[:2_000]},
+        "text": {"words": prose.words, "visible_words": page.visible_words, "simhash": prose.simhash,
+        "main": prose.text[:2_000]},
         "authorship": {
             "is_article": written.is_article, "why": written.why, "authors": list(written.authors),
             "byline": written.byline, "dates": [{"date": day, "from": source} for day, source in written.dates],

@@ -51,18 +51,21 @@ _BYLINE_CLASS: Final = re.compile(
     r"(?:^|[-_ ])(?:byline|author|writer|posted-by|entry-author|contributor|autor|auteur)(?:$|[-_ ])", re.IGNORECASE
 )
 _BYLINE_TEXT: Final = re.compile(
-    r"^(?:(?:written|posted|published|reviewed|words|story|article|text)\s+)?(?:by|von|par|por|di|door|av)\s*:?\s+[A-ZÀ-ÞЀ-Я][\w'’.-]+|^(?:author|autor|auteur|autore|written by)\s*:\s*\S+",
+    r"^(?:(?:written|posted|published|reviewed|words|story|article|text)\s+)?(?:by|von|par|por|di|door|"
+    r"av)\s*:?\s+[A-ZÀ-ÞЀ-Я][\w'\u2019.-]+|^(?:author|autor|auteur|autore|written by)\s*:\s*\S+",
     re.IGNORECASE,
 )
 _BYLINE_CASED: Final = re.compile(
-    r"(?:^|\b)(?:[Bb]y|BY|[Vv]on|[Pp]ar|[Pp]or|[Dd]i|[Dd]oor|[Aa]v)\s*:?\s+[A-ZÀ-ÞА-Я][\w'’.-]+(?:\s+(?:(?:[A-ZÀ-ÞА-Я]|de|van|von|der|la)[\w'’.-]*)){0,4}"
+    r"(?:^|\b)(?:[Bb]y|BY|[Vv]on|[Pp]ar|[Pp]or|[Dd]i|[Dd]oor|[Aa]v)\s*:?\s+[A-ZÀ-ÞА-Я][\w'\u2019.-]+(?:\s+(?:(?:[A-ZÀ-ÞА-Я]|de|van|von|der|la)[\w'\u2019.-]*)){0,4}"
 )
 _MONTHS: Final = {
     name: number
     for number, names in enumerate(
-        ("jan january januar janvier enero", "feb february februar février fevrier febrero", "mar march märz mars marzo",
+        ("jan january januar janvier enero", "feb february februar février fevrier febrero",
+        "mar march märz mars marzo",
          "apr april avril abril", "may mai mayo", "jun june juni juin junio", "jul july juli juillet julio",
-         "aug august août aout agosto", "sep sept september septembre septiembre", "oct october oktober octobre octubre okt",
+         "aug august août aout agosto", "sep sept september septembre septiembre",
+         "oct october oktober octobre octubre okt",
          "nov november novembre noviembre", "dec december dezember décembre decembre diciembre dez"), 1,
     )
     for name in names.split()
@@ -70,7 +73,8 @@ _MONTHS: Final = {
 _TOP_BLOCKS: Final = 6
 _LINE_CHARS: Final = 120
 _STATED: Final = re.compile(
-    r"\b(?:published|posted|updated|modified|reviewed|written|date|last (?:update|change)|ver(?:ö|oe)ffentlicht|aktualisiert|stand|publi[ée]|"
+    r"\b(?:published|posted|updated|modified|reviewed|written|date|last (?:update|change)|ver(?:ö|"
+    r"oe)ffentlicht|aktualisiert|stand|publi[ée]|"
     r"mis à jour|publicado|actualizado|pubblicato|aggiornato|gepubliceerd|bijgewerkt)\b",
     re.IGNORECASE,
 )

@@ -17,13 +17,14 @@ NEVER_SHOWN: Final = frozenset(
      "canvas", "audio", "video", "math", "-comment")
 )  # fmt: skip
 BLOCKS: Final = frozenset(
-    ("address", "article", "aside", "blockquote", "body", "br", "button", "caption", "center", "dd", "details", "dialog",
+    ("address", "article", "aside", "blockquote", "body", "br", "button", "caption", "center", "dd", "details",
+    "dialog",
      "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6",
      "header", "hr", "hgroup", "img", "input", "label", "legend", "li", "main", "menu", "nav", "ol", "option", "p",
      "pre", "section", "select", "summary", "table", "tbody", "td", "textarea", "tfoot", "th", "thead", "tr", "ul")
 )  # fmt: skip
 _HIDING_STYLE: Final = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-_MAX_DEPTH: Final = 400
+_MAX_DEPTH: Final = 250
 
 
 def squeeze(text: str) -> str:

@@ -16,20 +16,32 @@ from consumers.net import urls
 MAX_LINKS: Final = 10_000
 _SCHEME: Final = re.compile(r"^\s*([A-Za-z][A-Za-z0-9+.\-]*)\s*:")
 _BROKEN_SCHEME: Final = re.compile(
-    r"^\s*(?:https?(?:[;,.]|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE
+    r"^\s*(?:https?(?:[;,.]/|\s*//|\s+:|:\s+|::)|https?:/*https?:|https?:\\|//https?:|:/)", re.IGNORECASE
 )
 KNOWN_SCHEMES: Final = frozenset(
-    ("http", "https", "mailto", "tel", "sms", "javascript", "data", "ftp", "ftps", "sftp", "file", "blob", "about", "geo",
+    ("http", "https", "mailto", "tel", "sms", "javascript", "data", "ftp", "ftps", "sftp", "file", "blob", "about",
+    "geo",
      "callto", "skype", "whatsapp", "tg", "viber", "facetime", "webcal", "market", "intent", "magnet", "news", "irc",
      "xmpp", "sip", "sips", "fax", "maps", "itms", "itms-apps", "ms-word", "ms-excel", "bitcoin", "urn", "ws", "wss",
-     "view-source", "chrome", "android-app", "ios-app", "fb", "twitter", "steam", "spotify", "zoommtg", "msteams", "slack",
-     "vscode", "git", "ssh", "svn", "feed", "rtsp", "mms", "cid", "mid", "gopher", "telnet", "ldap", "nntp", "jar", "res")
+     "view-source", "chrome", "android-app", "ios-app", "fb", "twitter", "steam", "spotify", "zoommtg", "msteams",
+     "slack",
+     "vscode", "git", "ssh", "svn", "feed", "rtsp", "mms", "cid", "mid", "gopher", "telnet", "ldap", "nntp", "jar",
+     "res")
 )  # fmt: skip
 _MEANT: Final = ("http", "https", "mailto", "tel", "javascript")
 _PRESENTATION: Final = frozenset(("presentation", "none"))
 _SIZE: Final = re.compile(r"(?:^|;)\s*(width|height|aspect-ratio)\s*:\s*([^;]+)", re.IGNORECASE)
+_BUTTONS: Final = 'button, [role="button"], ' + ", ".join(
+    f'input[type="{kind}" i]' for kind in ("submit", "button", "reset", "image")
+)
 _NO_FIELD: Final = frozenset(("hidden", "submit", "button", "reset", "image"))
 _CSS_URL: Final = re.compile(r"url\(\s*[\"']?(https?://[^\"')\s]+)", re.IGNORECASE)
+_LOADING: Final = (
+    ("script[src]", "src", "script"), ("iframe[src], frame[src]", "src", "frame"), ("embed[src]", "src", "object"),
+    ("object[data]", "data", "object"), ("video[src], audio[src], track[src]", "src", "media"),
+    ("video source[src], audio source[src]", "src", "media"), ("video[poster]", "poster", "image"),
+    ('input[type="image" i][src]', "src", "image"),
+)  # fmt: skip
 _LINK_KINDS: Final = {
     "stylesheet": "style", "icon": "icon", "apple-touch-icon": "icon", "apple-touch-icon-precomposed": "icon",
     "manifest": "manifest", "modulepreload": "script", "preload": "preload",
@@ -60,6 +72,9 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
         href = attribute(node, "href")
         target, fragment, reason = _meaning(href, base)
         text = text_of(node, with_alt=True) if node.tag == "a" else (attributes.get("alt") or "")
+        is_named_by_text = (
+            bool(text) and "aria-label" not in attributes and node.css_first('[aria-hidden="true"]') is None
+        )
         handler = next(
             (name for name in attributes if name.startswith(("onclick", "onmouse", "@click", "ng-click"))), ""
         )
@@ -70,7 +85,7 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
             is_internal=target is not None and host_key(target) == here,
             rel=tuple((attributes.get("rel") or "").lower().split()),
             text=text[:300],
-            name=text[:300] if text and "aria-label" not in attributes else name_of(node, tree)[:300],
+            name=(text if is_named_by_text else name_of(node, tree))[:300],
             role=(attributes.get("role") or "").strip(),
             target=(attributes.get("target") or "").strip().lower(),
             anchor=(attributes.get("id") or attributes.get("name") or "").strip(),
@@ -85,24 +100,18 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
 
 def _meaning(href: str | None, base: str) -> tuple[str | None, str, str]:
     """URL, fragment and, without a URL, the reason."""
-    if href is None:
-        return None, "", "missing"
-    stripped = href.strip()
-    if not stripped:
-        return urls.resolve(base, ""), "", "empty"
-    if is_misspelt(stripped):
-        return None, "", "malformed"
+    stripped = (href or "").strip()
     scheme = _SCHEME.match(stripped)
     name = scheme[1].lower() if scheme else ""
-    if name == "javascript":
-        return None, "", "script"
-    if scheme and name not in {"http", "https"}:
-        return None, "", "other"
-    path, _, fragment = stripped.partition("#")
-    target = urls.resolve(base, path if path or not fragment else "")
-    if target is None:
+    if href is None or not stripped:
+        return (None, "", "missing") if href is None else (urls.resolve(base, ""), "", "empty")
+    if is_misspelt(stripped):
         return None, "", "malformed"
-    return target, unquote(fragment), ""
+    if name not in {"", "http", "https"}:
+        return None, "", "script" if name == "javascript" else "other"
+    path, _, fragment = stripped.partition("#")
+    target = urls.resolve(base, path)
+    return (None, "", "malformed") if target is None else (target, unquote(fragment), "")
 
 
 def is_misspelt(href: str) -> bool:
@@ -182,33 +191,33 @@ def _pixels(value: str | None) -> int | None:
 
 def read_resources(tree: LexborHTMLParser, base: str) -> Iterator[Resource]:
     """What the document makes a browser load, besides `read_images`."""
-    for node in tree.css("link[href]"):
-        for rel in (attribute(node, "rel") or "").lower().split():
-            kind = _LINK_KINDS.get(rel)
-            if kind == "preload":
-                kind = {"style": "style", "script": "script", "font": "font", "image": "image"}.get(
-                    (attribute(node, "as") or "").lower(), "preload"
-                )
-            if kind and (url := urls.resolve(base, attribute(node, "href") or "")):
-                yield Resource(kind, url, snippet(node))
-                break
-    for selector, name, kind in (
-        ("script[src]", "src", "script"), ("iframe[src], frame[src]", "src", "frame"), ("embed[src]", "src", "object"),
-        ("object[data]", "data", "object"), ("video[src], audio[src], track[src]", "src", "media"),
-        ("video source[src], audio source[src]", "src", "media"), ("video[poster]", "poster", "image"),
-        ('input[type="image" i][src]', "src", "image"),
-    ):  # fmt: skip
-        for node in tree.css(selector):
-            if url := urls.resolve(base, attribute(node, name) or ""):
-                yield Resource(kind, url, snippet(node))
-    for node in tree.css("img[srcset], picture source[srcset]"):
-        for candidate in candidates(attribute(node, "srcset") or ""):
-            if url := urls.resolve(base, candidate):
-                yield Resource("image", url, snippet(node))
+    for node, kind, reference in _loaded(tree):
+        if url := urls.resolve(base, reference):
+            yield Resource(kind, url, snippet(node))
     for node in tree.css("style"):
         for found in _CSS_URL.finditer(node.text(deep=True)):
             if url := urls.resolve(base, found[1]):
                 yield Resource("style-image", url, f"<style>… {found[0]}")
+
+
+def _loaded(tree: LexborHTMLParser) -> Iterator[tuple[LexborNode, str, str]]:
+    for node in tree.css("link[href]"):
+        if kind := _link_kind(node):
+            yield node, kind, attribute(node, "href") or ""
+    for selector, name, kind in _LOADING:
+        for node in tree.css(selector):
+            yield node, kind, attribute(node, name) or ""
+    for node in tree.css("img[srcset], picture source[srcset]"):
+        for candidate in candidates(attribute(node, "srcset") or ""):
+            yield node, "image", candidate
+
+
+def _link_kind(node: LexborNode) -> str:
+    for rel in (attribute(node, "rel") or "").lower().split():
+        if kind := _LINK_KINDS.get(rel):
+            loaded = (attribute(node, "as") or "").lower()
+            return loaded if kind == "preload" and loaded in {"style", "script", "font", "image"} else kind
+    return ""
 
 
 def candidates(srcset: str) -> Iterator[str]:
@@ -257,9 +266,7 @@ def read_controls(tree: LexborHTMLParser) -> Iterator[Control]:
             or (attributes.get("role") or "") in _PRESENTATION
         )
         yield Control("field", named, snippet(node))
-    for node in tree.css(
-        'button, [role="button"], input[type="submit" i], input[type="button" i], input[type="reset" i], input[type="image" i]'
-    ):
+    for node in tree.css(_BUTTONS):
         if is_hidden_from_all(node):
             continue
         if node.tag == "input":

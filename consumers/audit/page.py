@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser
 
-from consumers.audit import authorship, directives, links, structured
+from consumers.audit import authorship, directives, links, outline, structured
 from consumers.audit.article import article_text
 from consumers.audit.charset import PRESCAN_BYTES, Charset, declared_in_markup, decode
 from consumers.audit.document import MAX_BODY, Document, Headers, Hop, Rendered
-from consumers.audit.dom import attribute, is_hidden_from_all, name_of, snippet, squeeze, text_of
+from consumers.audit.dom import attribute, snippet, squeeze, text_of
 from consumers.audit.prose import Reading, prose_of, read_blocks
 from consumers.audit.signals import (
     Alternate,
@@ -44,22 +44,23 @@ _MAGIC: Final = (
 )  # fmt: skip
 _DOCTYPE: Final = re.compile(r"^(?:\s|<!--.*?-->|<\?xml[^>]*>)*<!doctype\s+([^>]*)>", re.IGNORECASE | re.DOTALL)
 _QUIRKY: Final = re.compile(
-    r"html\s+public\s+[\"'](?:-//(?:ietf|w3c//dtd html (?:2|3|4\.0)|netscape|microsoft)|$)|html 4\.01 (?:frameset|transitional)//(?!.*http)",
+    r"html\s+public\s+[\"'](?:-//(?:ietf|w3c//dtd html (?:2|3|4\.0)|netscape|microsoft)|$)|"
+    r"html 4\.01 (?:frameset|transitional)//(?!.*http)",
     re.IGNORECASE,
 )
-_HEAD_TAGS: Final = frozenset(("base", "link", "meta", "noscript", "script", "style", "template", "title"))
-_TAG: Final = re.compile(
-    r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|<!--.*?-->|<![^>]*>|<\?[^>]*>", re.DOTALL
-)
-_RAW_TEXT: Final = frozenset(("script", "style", "title", "noscript", "template"))
 _PLACEHOLDER: Final = re.compile(
-    r"lorem ipsum[\w ,]{0,40}|dolor sit amet|\{\{\s*[\w.|' ]{1,40}\s*\}\}|\$\{[\w.]{1,40}\}|<%=?[^%]{1,60}%>|%%[a-z_]{2,30}%%|"
+    r"lorem ipsum[\w ,]{0,40}|dolor sit amet|\{\{\s*[\w.|' ]{1,40}\s*\}\}|\$\{[\w.]{1,40}\}|"
+    r"<%=?[^%]{1,60}%>|%%[a-z_]{2,30}%%|"
     r"\[(?:your|insert|add|enter|company|business|client|first|last|city|state|phone|email|product|service|name|placeholder|title)"
-    r"(?:[ _-](?:your|here|name|text|company|business|title|address|number|email|content|description|url|link|image|website|domain|"
+    r"(?:[ _-](?:your|here|name|text|company|business|title|address|number|email|content|description|url|"
+    r"link|image|website|domain|"
     r"phone|city|state|product|service|heading|a|an|the|of|date))*\]|"
-    r"(?:your|insert|add your|enter your|type your|replace this|sample|dummy|placeholder)(?: (?:own|heading|title|main|body|short))? "
-    r"(?:text|content|copy|title|heading|headline|description) (?:goes )?here|placeholder (?:text|content|copy)|\bdummy text\b|"
-    r"your (?:company|business|site|brand) name(?: here)?\b|click edit button to change this text|this is (?:an example page|dummy copy|"
+    r"(?:your|insert|add your|enter your|type your|replace this|sample|dummy|placeholder)(?: (?:own|"
+    r"heading|title|main|body|short))? "
+    r"(?:text|content|copy|title|heading|headline|description) (?:goes )?here|placeholder (?:text|content|"
+    r"copy)|\bdummy text\b|"
+    r"your (?:company|business|site|brand) name(?: here)?\b|click edit button to change this text|"
+    r"this is (?:an example page|dummy copy|"
     r"placeholder text|sample text)|welcome to wordpress\. this is your first post|just another wordpress site|"
     r"\btext goes here\b|\bcontent goes here\b|\bxxx-xxx-xxxx\b",
     re.IGNORECASE,
@@ -132,9 +133,9 @@ class Page:
     visible_words: int = 0
     visible_chars: int = 0
     visible_text: str = ""
-    prose: Prose = Prose("", 0, "", "", (), (), (), (), (), 0, 0, False, (), ())
+    prose: Prose = field(default_factory=Prose)
     hidden_from_snippets: bool = False
-    authorship: Authorship = Authorship(False, "", (), "", ())
+    authorship: Authorship = field(default_factory=Authorship)
     unlinked_phones: tuple[str, ...] = ()
     csp_in_meta: str = ""
     placeholders: tuple[str, ...] = ()
@@ -263,9 +264,9 @@ def read_page(document: Document) -> Page:
 
 def _with_html(page: Page, html: str, charset: Charset, document: Document) -> Page:
     tree = LexborHTMLParser(html)
-    base = _base(tree, page.url)
+    base = outline.base(tree, page.url)
     page = replace(page, base=base)
-    metas = tuple(_metas(tree))
+    metas = tuple(outline.metas(tree))
     reading = read_blocks(tree)
     markup = structured.read_markup(tree, base)
     open_graph: dict[str, str] = {}
@@ -276,7 +277,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
     visible = text_of(body) if body is not None else ""
     written = authorship.read_authorship(tree, markup, open_graph, metas, reading)
     prose = prose_of(reading, base, article_text(html) or None if written.is_article else None)
-    elements, depth, ids = _shape(tree.root)
+    elements, depth, ids = outline.shape(tree.root)
     doctype = _DOCTYPE.match(html[:4096].lstrip("\ufeff"))
     html_node = tree.css_first("html")
     return replace(
@@ -287,7 +288,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         is_quirks=doctype is None or _QUIRKY.search(doctype[1]) is not None,
         lang=attribute(html_node, "lang") if html_node is not None else None,
         language=language_of(prose.text if prose.words > 30 else visible),  # noqa: PLR2004 - too short to tell
-        titles=tuple(_titles(tree)),
+        titles=tuple(outline.titles(tree)),
         metas=metas,
         directives=page.directives
         + tuple(
@@ -306,7 +307,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
             if rel in {"next", "prev", "previous"} and node.tag == "link"
             if (resolved := urls.resolve(base, attribute(node, "href") or ""))
         ),
-        headings=tuple(_headings(tree)),
+        headings=tuple(outline.headings(tree)),
         links=tuple(links.read_links(tree, page.url, base, reading.anchors)),
         images=tuple(links.read_images(tree, base)),
         pictures_without_img=tuple(snippet(one) for one in tree.css("picture") if one.css_first("img") is None),
@@ -320,7 +321,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         elements=elements,
         depth=depth,
         has_main=tree.css_first("main, [role=main]") is not None,
-        head_breaker=_head_breaker(html, tree),
+        head_breaker=outline.head_breaker(html, tree),
         visible_words=count_words(visible),
         visible_chars=len(visible),
         visible_text=visible[:200_000],
@@ -332,28 +333,6 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         placeholders=tuple(_placeholders(tree, visible)),
         rendered_words=None if document.rendered is None else _rendered_words(document.rendered),
     )
-
-
-def _base(tree: LexborHTMLParser, url: str) -> str:
-    node = tree.css_first("base[href]")
-    return (urls.resolve(url, attribute(node, "href") or "") or url) if node is not None else url
-
-
-def _metas(tree: LexborHTMLParser) -> list[Meta]:
-    head = tree.head
-    inside = {one.mem_id for one in head.css("meta")} if head is not None else set()
-    found = []
-    for node in tree.css("meta"):
-        attributes = node.attributes
-        key = attributes.get("name") or attributes.get("property") or attributes.get("http-equiv")
-        if key:
-            found.append(Meta(key.strip().lower(), squeeze(attributes.get("content") or ""), node.mem_id in inside))
-    return found
-
-
-def _titles(tree: LexborHTMLParser) -> list[str]:
-    head = tree.head
-    return [squeeze(one.text(deep=True)) for one in head.iter() if one.tag == "title"] if head is not None else []
 
 
 def _refreshes(metas: tuple[Meta, ...], page: Page) -> list[Refresh]:
@@ -390,75 +369,6 @@ def _alternates(tree: LexborHTMLParser, page: Page) -> list[Alternate]:
         if "alternate" in parameters.get("rel", "").lower().split() and "hreflang" in parameters:
             found.append(Alternate(parameters["hreflang"], target, urls.resolve(page.url, target), "header"))
     return found
-
-
-def _headings(tree: LexborHTMLParser) -> list[Heading]:
-    found = []
-    for node in tree.css("h1, h2, h3, h4, h5, h6, [role=heading]"):
-        if is_hidden_from_all(node):
-            continue
-        tag = node.tag or ""
-        level = int(tag[1]) if re.fullmatch("h[1-6]", tag) else _number(attribute(node, "aria-level"), 2)
-        if attribute(node, "role") in {"presentation", "none"}:
-            continue
-        found.append(Heading(level, text_of(node, with_alt=True)[:500], name_of(node, tree)[:500], snippet(node)))
-    return found
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.strip().isdigit() else default
-
-
-def _shape(root: LexborNode | None) -> tuple[int, int, list[str]]:
-    """Elements, deepest nesting, and every id in document order."""
-    elements, deepest, ids = 0, 0, []
-    stack = [(root, 1)] if root is not None else []
-    while stack:
-        node, depth = stack.pop()
-        elements += 1
-        deepest = max(deepest, depth)
-        if identifier := node.id:
-            ids.append(identifier)
-        child = node.last_child
-        while child is not None:
-            if child.is_element_node:
-                stack.append((child, depth + 1))
-            child = child.prev
-    return elements, deepest, ids
-
-
-def _head_breaker(html: str, tree: LexborHTMLParser) -> str:
-    """The start tag that ended head early, when the parser moved head elements into body because of it."""
-    body = tree.body
-    if body is None or not any(
-        one.tag in {"title", "meta", "base"} or (one.tag == "link" and _belongs_in_head(one))
-        for one in body.iter()
-        if one.is_element_node and attribute(one, "itemprop") is None
-    ):
-        return ""
-    position = 0
-    while found := _TAG.search(html, position):
-        position = found.end()
-        name = (found[2] or "").lower()
-        if not name or name in {"html", "head"}:
-            if found[1] and name == "head":
-                return ""
-            continue
-        if name == "body":
-            return ""
-        if found[1]:
-            continue
-        if name not in _HEAD_TAGS:
-            return squeeze(found[0])[:200]
-        if name in _RAW_TEXT:
-            end = re.compile(rf"</{name}\s*>", re.IGNORECASE).search(html, position)
-            position = end.end() if end else len(html)
-    return ""
-
-
-def _belongs_in_head(node: LexborNode) -> bool:
-    rel = set((attribute(node, "rel") or "").lower().split())
-    return not rel.isdisjoint({"canonical", "alternate", "next", "prev", "icon", "amphtml"})
 
 
 def _is_kept_from_snippets(tree: LexborHTMLParser, reading: Reading) -> bool:

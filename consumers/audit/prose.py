@@ -12,7 +12,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from consumers.audit.dom import BLOCKS, NEVER_SHOWN, is_hidden, squeeze
+from consumers.audit.dom import BLOCKS, NEVER_SHOWN, is_hidden, squeeze, text_of
 from consumers.audit.signals import Prose
 from consumers.audit.words import count_words, digest_of, simhash_of
 from consumers.net import urls
@@ -33,18 +33,22 @@ _DROPPED_CLASS: Final = re.compile(
 _HEADING: Final = re.compile(r"h[1-6]")
 _MOSTLY_LINKS: Final = 0.66
 _QUESTION: Final = re.compile(
-    r"(?:what|why|when|where|who|which|how)(?:'s|’s)?\s+(?:is|are|was|were|do|does|did|can|could|should|would|will|to|much|many|long|often|has|have)\b|"
+    r"(?:what|why|when|where|who|which|how)(?:'s|\u2019s)?\s+(?:is|are|was|were|do|does|did|can|could|should|would|will|to|much|many|long|often|has|have)\b|"
     r"(?:is|are|was|were|can|could|do|does|did|should|will|would|may)\s+(?:it|you|i|we|he|she|the|a|an|there|my|your|our|this|that|these|they)\b",
     re.IGNORECASE,
 )
+_QUESTION_MARKS: Final = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
 _FIGURE: Final = re.compile(
-    r"(?:[$€£¥]\s?\d[\d.,]*|\b\d[\d.,]*\s?(?:%|percent|per cent|prozent|pour cent|[$€£¥]|kg|km|cm|mm|m²|m2|sq|mph|kwh?|mwh?|gb|"
+    r"(?:[$€£¥]\s?\d[\d.,]*|\b\d[\d.,]*\s?(?:%|percent|per cent|prozent|pour cent|[$€£¥]|kg|km|cm|mm|m²|"
+    r"m2|sq|mph|kwh?|mwh?|gb|"
     r"mb|tb|ms|hz|years?|months?|weeks?|days?|hours?|minutes?|seconds?|miles?|metres?|meters?|feet|tons?|tonnes?|"
     r"million|billion|thousand|dollars?|euros?|pounds?|people|users|customers|jahre|tage|stunden|ans|jours|heures)(?![\w])|"
     r"\b(?:1[5-9]|20)\d\d\b)",
     re.IGNORECASE,
 )
-_MAX_DEPTH: Final = 400
+_MAX_DEPTH: Final = 200
+_PROSE_CHARS: Final = 400
+_FEW_LINKS: Final = 0.3
 
 
 @dataclass(slots=True)
@@ -85,14 +89,14 @@ class _Walk:
         self._link_chars = 0
         self._tag = "div"
 
-    def flush(self, in_list: bool) -> None:
+    def flush(self, *, in_list: bool) -> None:
         text = squeeze("".join(self._pieces))
         if text:
             self.found.blocks.append(Block(self._tag, text, self._link_chars, in_list))
         self._pieces.clear()
         self._link_chars = 0
 
-    def inside(self, node: LexborNode, tag: str, depth: int, in_link: bool, in_list: bool) -> None:
+    def inside(self, node: LexborNode, tag: str, depth: int, *, in_link: bool, in_list: bool) -> None:
         """Text below a node that belongs to the content."""
         child = node.first_child
         while child is not None:
@@ -102,10 +106,11 @@ class _Walk:
                 if in_link:
                     self._link_chars += len(squeeze(text))
             elif child.is_element_node and depth < _MAX_DEPTH and not self._is_dropped(child):
-                self._element(child, child.tag or "", tag, depth, in_link, in_list)
+                self._element(child, tag, depth, in_link=in_link, in_list=in_list)
             child = child.next
 
-    def _element(self, node: LexborNode, tag: str, outer: str, depth: int, in_link: bool, in_list: bool) -> None:
+    def _element(self, node: LexborNode, outer: str, depth: int, *, in_link: bool, in_list: bool) -> None:
+        tag = node.tag or ""
         if tag == "a":
             self.found.anchors.add(node.mem_id)
             if href := node.attributes.get("href"):
@@ -119,15 +124,15 @@ class _Walk:
         elif tag == "table":
             self.found.tables += 1
         if tag not in BLOCKS:
-            self.inside(node, outer, depth + 1, in_link, in_list)
+            self.inside(node, outer, depth + 1, in_link=in_link, in_list=in_list)
             return
         if tag in {"br", "img", "hr", "input"}:
             self._pieces.append(" ")
             return
-        self.flush(in_list)
+        self.flush(in_list=in_list)
         self._tag = tag
-        self.inside(node, tag, depth + 1, in_link, in_list)
-        self.flush(in_list)
+        self.inside(node, tag, depth + 1, in_link=in_link, in_list=in_list)
+        self.flush(in_list=in_list)
         self._tag = outer
 
     def _is_dropped(self, node: LexborNode) -> bool:
@@ -144,7 +149,14 @@ class _Walk:
         if not self._by_class:
             return False
         names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}".split()
-        return any(_DROPPED_CLASS.match(name) for name in names)
+        return any(_DROPPED_CLASS.match(name) for name in names) and not _reads_as_text(node)
+
+
+def _reads_as_text(node: LexborNode) -> bool:
+    """Whether an element is prose in spite of its name: the menu of a restaurant, say."""
+    text = text_of(node)
+    linked = sum(len(text_of(one)) for one in node.css("a"))
+    return len(text) > _PROSE_CHARS and linked < _FEW_LINKS * len(text)
 
 
 def read_blocks(tree: LexborHTMLParser) -> Reading:
@@ -207,7 +219,8 @@ def prose_of(found: Reading, base: str, text: str | None = None) -> Prose:
 def is_question(text: str) -> bool:
     """Whether a heading asks something: a question mark at its end, or a question word at its beginning."""
     stripped = text.strip()
-    return stripped.endswith(("?", "？", "؟")) or bool(len(stripped.split()) > 2 and _QUESTION.match(stripped))  # noqa: PLR2004 - a phrase
+    is_phrase = len(stripped.split()) > 2  # noqa: PLR2004 - less is a label
+    return stripped.endswith(_QUESTION_MARKS) or (is_phrase and _QUESTION.match(stripped) is not None)
 
 
 def _answers(counted: list[tuple[Block, int]]) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:

@@ -19,14 +19,18 @@ DIRECTIVES: Final = frozenset(
 
 SEARCH_ENGINES: Final = ("Googlebot", "Bingbot", "Baiduspider", "YandexBot", "DuckDuckBot")
 ANSWER_AGENTS: Final = (
-    "OAI-SearchBot", "ChatGPT-User", "PerplexityBot", "Perplexity-User", "Claude-User", "Claude-SearchBot", "Bingbot", "Googlebot",
+    "OAI-SearchBot", "ChatGPT-User", "PerplexityBot", "Perplexity-User", "Claude-User", "Claude-SearchBot",
+    "Bingbot", "Googlebot",
 )  # fmt: skip
 TRAINING_AGENTS: Final = (
-    "GPTBot", "ClaudeBot", "Google-Extended", "Applebot-Extended", "CCBot", "Bytespider", "Meta-ExternalAgent", "Amazonbot",
+    "GPTBot", "ClaudeBot", "Google-Extended", "Applebot-Extended", "CCBot", "Bytespider", "Meta-ExternalAgent",
+    "Amazonbot",
 )  # fmt: skip
+_ABSOLUTE: Final = re.compile(r"(?:https?|ftp)://[^/]", re.IGNORECASE)
 _OPERATORS: Final = {
     "OAI-SearchBot": "OpenAI", "ChatGPT-User": "OpenAI", "GPTBot": "OpenAI", "PerplexityBot": "Perplexity",
-    "Perplexity-User": "Perplexity", "Claude-User": "Anthropic", "Claude-SearchBot": "Anthropic", "ClaudeBot": "Anthropic",
+    "Perplexity-User": "Perplexity", "Claude-User": "Anthropic", "Claude-SearchBot": "Anthropic",
+    "ClaudeBot": "Anthropic",
     "Bingbot": "Microsoft", "Googlebot": "Google", "Google-Extended": "Google", "Applebot-Extended": "Apple",
     "CCBot": "Common Crawl", "Bytespider": "ByteDance", "Meta-ExternalAgent": "Meta", "Amazonbot": "Amazon",
 }  # fmt: skip
@@ -72,23 +76,26 @@ def bad_lines(text: str) -> Iterator[BadLine]:
             continue
         name, colon, value = (part.strip() for part in line.partition(":"))
         key = name.lower()
-        if not colon:
-            yield BadLine(number, raw[:200], "it has no colon")
-        elif key not in DIRECTIVES:
-            yield BadLine(number, raw[:200], f"{name[:40]!r} is no known directive")
-        elif key == "user-agent":
-            in_group = True
-            if not value:
-                yield BadLine(number, raw[:200], "it names no agent")
-        elif key in {"allow", "disallow"}:
-            if not in_group:
-                yield BadLine(number, raw[:200], "it stands before any user-agent")
-            if value and value[0] not in "/*":
-                yield BadLine(number, raw[:200], "the path starts with neither / nor *")
-            elif "$" in value[:-1]:
-                yield BadLine(number, raw[:200], "$ means the end only at the end")
-        elif key == "sitemap" and not re.match(r"(?:https?|ftp)://[^/]", value, re.IGNORECASE):
-            yield BadLine(number, raw[:200], "the sitemap's address is not absolute")
+        in_group = in_group or key == "user-agent"
+        problem = _problem(name, value, in_group=in_group) if colon else "it has no colon"
+        if problem:
+            yield BadLine(number, raw[:200], problem)
+
+
+def _problem(name: str, value: str, *, in_group: bool) -> str:
+    key = name.lower()
+    is_path = key in {"allow", "disallow"}
+    for is_wrong, problem in (
+        (key not in DIRECTIVES, f"{name[:40]!r} is no known directive"),
+        (key == "user-agent" and not value, "it names no agent"),
+        (is_path and not in_group, "it stands before any user-agent"),
+        (is_path and value != "" and value[:1] not in {"/", "*"}, "the path starts with neither / nor *"),
+        (is_path and "$" in value[:-1], "$ means the end only at the end"),
+        (key == "sitemap" and not _ABSOLUTE.match(value), "the sitemap's address is not absolute"),
+    ):
+        if is_wrong:
+            return problem
+    return ""
 
 
 def read(text: str) -> Robots:

@@ -182,30 +182,31 @@ class Prose:
         words: CJK counted in characters / 2.
         digest: Of the text in lower case with white space squeezed; empty for no text.
         simhash: 64 bits, hexadecimal; empty for less than eight words.
-        long_paragraphs: Words and beginning of the paragraphs over 150 words or so, longest first.
+        long_paragraphs: Words and beginning of the paragraphs over 100 words, longest first.
         questions: Headings phrased as questions.
         answered: Those among them that a paragraph follows directly, with its number of words.
-        has_summary: A paragraph of 40 words and more ends within the first 100 words or so.
+        paragraphs: Words of each.
+        opening: Words of the paragraphs that begin within the first 100 words.
         lists, tables: Within the main text.
         has_procedure: An ordered list of three and more items.
         cites: Domains linked from the main text other than the page's own.
         figures: Numbers with units, percentages, years; a few of them.
     """
 
-    text: str
-    words: int
-    digest: str
-    simhash: str
-    paragraphs: tuple[int, ...]
-    long_paragraphs: tuple[tuple[int, str], ...]
-    questions: tuple[str, ...]
-    answered: tuple[tuple[str, int], ...]
-    opening: tuple[int, ...]
-    lists: int
-    tables: int
-    has_procedure: bool
-    cites: tuple[str, ...]
-    figures: tuple[str, ...]
+    text: str = ""
+    words: int = 0
+    digest: str = ""
+    simhash: str = ""
+    paragraphs: tuple[int, ...] = ()
+    long_paragraphs: tuple[tuple[int, str], ...] = ()
+    questions: tuple[str, ...] = ()
+    answered: tuple[tuple[str, int], ...] = ()
+    opening: tuple[int, ...] = ()
+    lists: int = 0
+    tables: int = 0
+    has_procedure: bool = False
+    cites: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +221,8 @@ class Authorship:
         dates: ISO dates with where they came from: ``published``, ``modified``, ``visible``.
     """
 
-    is_article: bool
-    why: str
-    authors: tuple[str, ...]
-    byline: str
-    dates: tuple[tuple[str, str], ...]
+    is_article: bool = False
+    why: str = ""
+    authors: tuple[str, ...] = ()
+    byline: str = ""
+    dates: tuple[tuple[str, str], ...] = ()

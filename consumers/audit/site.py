@@ -155,8 +155,15 @@ class Site:
     """
 
     def __init__(
-        self, start_url: str, pages: Iterable[Page], probes: Probes | None = None, *, thresholds: Thresholds | None = None,
-        is_complete: bool = True, on: date | None = None, agent: str = "Millrace",
+        self,
+        start_url: str,
+        pages: Iterable[Page],
+        probes: Probes | None = None,
+        *,
+        thresholds: Thresholds | None = None,
+        is_complete: bool = True,
+        on: date | None = None,
+        agent: str = "Millrace",
     ) -> None:  # fmt: skip
         self.start_url = start_url
         self.probes = probes or Probes()
@@ -256,12 +263,20 @@ class Site:
         is_known = page.url in self.facts
         if not page.redirects or (not is_known and host_key(page.url) == host_key(self.start_url)):
             self.facts[page.url] = facts
-        if page.url == self.start_url or page.requested_url == self.start_url:
+        if self.start_url in {page.url, page.requested_url}:
             self.home = page
         if page.headers is not None:
             self.server_headers[page.url] = page.headers
         if is_known or page.url not in self.facts:
             return  # its links are in the graph already, or it is another site's page
+        self._link(page)
+        for image in page.images:
+            if image.url:
+                self.images.setdefault(image.url, []).append(page.url)
+        for resource in page.resources:
+            self.resources.setdefault(resource.url, (resource.kind, []))[1].append(page.url)
+
+    def _link(self, page: Page) -> None:
         source = self._number(page.url)
         for link in page.links:
             if link.url is None:
@@ -275,11 +290,6 @@ class Site:
             self._outlinks.setdefault(source, array("q")).append(target)
             if link.fragment and len(self.fragments) < FRAGMENT_SAMPLES:
                 self.fragments.append((page.url, link.url, link.fragment))
-        for image in page.images:
-            if image.url:
-                self.images.setdefault(image.url, []).append(page.url)
-        for resource in page.resources:
-            self.resources.setdefault(resource.url, (resource.kind, []))[1].append(page.url)
 
 
 def facts_of(page: Page) -> PageFacts:
@@ -287,9 +297,26 @@ def facts_of(page: Page) -> PageFacts:
     from consumers.audit.entity import linked_phones, organisations_of  # noqa: PLC0415 - reads pages, as this does
 
     return PageFacts(
-        url=page.url, requested_url=page.requested_url, status=page.status, failure=page.failure, redirects=page.redirects,
-        is_html=page.is_html, is_indexable=page.is_indexable, is_noindex=page.is_noindex, canonical=page.canonical,
-        title=page.title, description=page.description, h1=page.h1, locale=page.locale, words=page.prose.words,
-        digest=page.prose.digest, simhash=page.prose.simhash, alternates=page.alternates, series=page.series,
-        anchors=frozenset(page.anchors), organisations=organisations_of(page), og_image=page.open_graph.get("og:image", ""), phones=linked_phones(page),
-    )  # fmt: skip
+        url=page.url,
+        requested_url=page.requested_url,
+        status=page.status,
+        failure=page.failure,
+        redirects=page.redirects,
+        is_html=page.is_html,
+        is_indexable=page.is_indexable,
+        is_noindex=page.is_noindex,
+        canonical=page.canonical,
+        title=page.title,
+        description=page.description,
+        h1=page.h1,
+        locale=page.locale,
+        words=page.prose.words,
+        digest=page.prose.digest,
+        simhash=page.prose.simhash,
+        alternates=page.alternates,
+        series=page.series,
+        anchors=frozenset(page.anchors),
+        organisations=organisations_of(page),
+        og_image=page.open_graph.get("og:image", ""),
+        phones=linked_phones(page),
+    )

@@ -17,9 +17,6 @@ from consumers.net import urls
 MAX_ENTRIES: Final = 200_000
 _ROOTS: Final = frozenset(("urlset", "sitemapindex"))
 _FEEDS: Final = frozenset(("rss", "feed", "RDF"))
-_NAMESPACES: Final = frozenset(
-    ("http://www.sitemaps.org/schemas/sitemap/0.9", "https://www.sitemaps.org/schemas/sitemap/0.9")
-)
 _SHOWN: Final = 20
 
 
@@ -35,45 +32,48 @@ def read_sitemap(file: TextFile, body: bytes, *, is_declared: bool = True) -> Si
         body = _unpacked(body)
     if re.match(rb"\s*https?://", body) and b"<" not in body[:200]:
         return _plain(file, body, is_declared=is_declared)
-    if re.search(rb"<!ENTITY|<!DOCTYPE[^>]*\[", body[:65_536]):
+    if re.search(rb"<!ENTITY|<!DOCTYPE[^>]*\[", body.replace(b"\0", b"")):  # in UTF-16 too
         return Sitemap(file, (), (), ("it declares entities",), is_declared)
     try:
         root = ET.fromstring(body)  # noqa: S314 - declarations of entities were refused above, and size is capped
     except (ET.ParseError, ValueError, LookupError) as error:
         return Sitemap(file, (), (), (f"it is not well-formed XML: {error}",), is_declared)
-    namespace, name = _split(root.tag)
+    name = _name(root)
     if name in _FEEDS:
         return _feed(file, root, is_declared=is_declared)
-    problems = []
     if name not in _ROOTS:
-        problems.append(f"its root element is {name[:40]!r}, not urlset or sitemapindex")
-    elif namespace not in _NAMESPACES:
-        problems.append(f"its namespace is {namespace[:80] or 'missing'}")
+        problem = f"its root element is {name[:40]!r}, not urlset or sitemapindex"
+        return Sitemap(file, (), (), (problem,), is_declared)
+    return _listed(file, root, is_declared=is_declared)
+
+
+def _listed(file: TextFile, root: ET.Element, *, is_declared: bool) -> Sitemap:
     entries: list[SitemapEntry] = []
     children: list[str] = []
     bad: list[str] = []
-    for item in list(root)[:MAX_ENTRIES] if name in _ROOTS else ():
-        kind = _split(item.tag)[1]
-        loc = lastmod = ""
-        alternates = []
-        for field in item:
-            field_name = _split(field.tag)[1]
-            if field_name == "loc" and not loc:
-                loc = (field.text or "").strip()
-            elif field_name == "lastmod":
-                lastmod = (field.text or "").strip()
-            elif field_name == "link" and field.get("hreflang") is not None:
-                alternates.append((field.get("hreflang") or "", field.get("href") or ""))
+    for item in list(root)[:MAX_ENTRIES]:
+        kind = _name(item)
         if kind not in {"url", "sitemap"}:
             continue
-        if not re.match(r"https?://[^/\s]", loc, re.IGNORECASE) or urls.normalise(loc) is None:
-            bad.append(loc[:200])
+        entry = _entry(item)
+        if not re.match(r"https?://[^/\s]", entry.loc, re.IGNORECASE) or urls.normalise(entry.loc) is None:
+            bad.append(entry.loc[:200])
         elif kind == "sitemap":
-            children.append(loc)
+            children.append(entry.loc)
         else:
-            entries.append(SitemapEntry(loc, lastmod, tuple(alternates)))
-    problems += [f"loc is not an absolute URL: {one!r}" for one in bad[:_SHOWN]]
-    return Sitemap(file, tuple(entries), tuple(children), tuple(problems), is_declared)
+            entries.append(entry)
+    problems = tuple(f"loc is not an absolute URL: {one!r}" for one in bad[:_SHOWN])
+    return Sitemap(file, tuple(entries), tuple(children), problems, is_declared)
+
+
+def _entry(item: ET.Element) -> SitemapEntry:
+    texts: dict[str, str] = {}
+    alternates = []
+    for field in item:
+        texts.setdefault(_name(field), (field.text or "").strip())
+        if _name(field) == "link" and field.get("hreflang") is not None:
+            alternates.append((field.get("hreflang") or "", field.get("href") or ""))
+    return SitemapEntry(texts.get("loc", ""), texts.get("lastmod", ""), tuple(alternates))
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -96,11 +96,11 @@ def _feed(file: TextFile, root: ET.Element, *, is_declared: bool) -> Sitemap:
     found = [
         (one.text or one.get("href") or "").strip()
         for one in root.iter()
-        if _split(one.tag)[1] == "link" and one.get("rel", "alternate") == "alternate"
+        if _name(one) == "link" and one.get("rel", "alternate") == "alternate"
     ]
     return Sitemap(file, tuple(SitemapEntry(one) for one in found if urls.normalise(one)), (), (), is_declared)
 
 
-def _split(tag: object) -> tuple[str, str]:
-    namespace, brace, name = str(tag).removeprefix("{").rpartition("}")
-    return (namespace, name) if brace else ("", str(tag))
+def _name(element: ET.Element) -> str:
+    """Without its namespace: whichever a site writes, the names say what is meant."""
+    return str(element.tag).rpartition("}")[2]

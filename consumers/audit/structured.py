@@ -104,13 +104,13 @@ def _json_ld(text: str, where: str) -> MarkupBlock:
     return MarkupBlock("json-ld", tuple(_top_level(data)), "", where)
 
 
-def _top_level(data: object, context: object = None) -> Iterator[Node]:
+def _top_level(data: object, context: object = None, depth: int = 0) -> Iterator[Node]:
     for one in data if isinstance(data, list) else [data]:
-        if not isinstance(one, dict):
+        if not isinstance(one, dict) or depth > _MAX_DEPTH:
             continue
         scope = one.get("@context", context)
         if "@graph" in one:
-            yield from _top_level(one["@graph"], scope)
+            yield from _top_level(one["@graph"], scope, depth + 1)
             if set(one) <= {"@context", "@graph", "@id"}:
                 continue
         yield _node({key: value for key, value in one.items() if key != "@graph"}, 0, _vocabulary(scope))
@@ -184,18 +184,22 @@ def _resource(node: LexborNode, base: str, depth: int) -> Node:
 def _properties(
     node: LexborNode, item: Node, base: str, depth: int, property_name: str, scope_name: str, read: Any
 ) -> None:
-    child = node.first_child
-    while child is not None:
-        if child.is_element_node:
-            names = attribute(child, property_name)
-            is_item = attribute(child, scope_name) is not None
-            if names:
-                value = read(child, base, depth + 1) if is_item else _property_value(child, base)
-                for name in names.split():
-                    item.setdefault(_name(name), []).append(value)
-            if not is_item:
-                _properties(child, item, base, depth, property_name, scope_name, read)
-        child = child.next
+    waiting = _children(node)
+    while waiting:
+        child = waiting.pop()
+        names = attribute(child, property_name)
+        is_item = attribute(child, scope_name) is not None
+        if names:
+            value = read(child, base, depth + 1) if is_item else _property_value(child, base)
+            for name in names.split():
+                item.setdefault(_name(name), []).append(value)
+        if not is_item:
+            waiting += _children(child)
+
+
+def _children(node: LexborNode) -> list[LexborNode]:
+    """Child elements, the last first: a stack that is worked off in document order."""
+    return [one for one in node.iter() if one.is_element_node][::-1]
 
 
 def _property_value(node: LexborNode, base: str) -> str:

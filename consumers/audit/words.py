@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['’\-.,/][^\W_]+)*")
+from consumers.audit.data import by_language
+
+_WORD: Final = re.compile(r"[^\W_]+(?:['\u2019\-.,/][^\W_]+)*")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003134f]")
 _SHINGLE: Final = 3
 _LANE_BITS: Final = 32
@@ -23,19 +25,7 @@ _SCRIPTS: Final = (
     ("th", re.compile(r"[\u0e00-\u0e7f]")), ("hi", re.compile(r"[\u0900-\u097f]")),
     ("ru", re.compile(r"[\u0400-\u04ff]")),
 )  # fmt: skip
-STOP_WORDS: Final = {
-    "en": frozenset(["the", "of", "and", "to", "in", "is", "that", "for", "it", "with", "as", "was", "on", "are", "be", "this", "by", "at", "from", "or", "an", "have", "not", "you", "we", "our", "your", "will", "can", "has", "which", "their", "its", "they", "but", "all", "more", "how", "what", "when", "who", "if", "about", "so", "out", "up", "do", "my", "one", "no", "his", "her"]),
-    "de": frozenset(["der", "die", "und", "in", "den", "von", "zu", "das", "mit", "sich", "des", "auf", "für", "ist", "im", "dem", "nicht", "ein", "eine", "als", "auch", "es", "an", "werden", "aus", "er", "hat", "dass", "sie", "nach", "wird", "bei", "einer", "um", "am", "sind", "noch", "wie", "einem", "über", "einen", "so", "zum", "war", "haben", "nur", "oder", "aber", "vor", "zur", "bis", "mehr", "durch", "man", "wir", "ihr", "ihre", "unsere"]),
-    "fr": frozenset(["le", "la", "les", "de", "des", "du", "et", "en", "un", "une", "est", "que", "pour", "dans", "qui", "sur", "pas", "au", "par", "plus", "ce", "il", "ne", "se", "sont", "avec", "aux", "cette", "ou", "son", "sa", "ses", "nous", "vous", "leur", "mais", "comme", "été", "ont", "d", "l", "à", "elle", "on", "être", "fait", "tout", "sans", "entre", "même", "aussi"]),
-    "es": frozenset(["el", "la", "los", "las", "de", "que", "y", "en", "un", "una", "es", "por", "con", "para", "se", "del", "al", "lo", "como", "más", "su", "sus", "no", "pero", "o", "este", "esta", "ha", "son", "entre", "también", "fue", "hay", "cuando", "muy", "sin", "sobre", "ser", "tiene", "todo", "desde", "nos"]),
-    "it": frozenset(["il", "lo", "la", "i", "gli", "le", "di", "che", "e", "un", "una", "è", "per", "in", "con", "non", "del", "della", "dei", "delle", "al", "alla", "da", "si", "come", "più", "sono", "anche", "su", "nel", "nella", "ma", "questo", "questa", "ha", "o", "ci", "se", "essere", "suo", "loro"]),
-    "pt": frozenset(["o", "a", "os", "as", "de", "que", "e", "do", "da", "dos", "das", "em", "um", "uma", "é", "para", "com", "não", "no", "na", "se", "por", "mais", "como", "foi", "ao", "à", "sua", "seu", "ou", "ser", "quando", "muito", "há", "nos", "já", "também", "só", "pelo", "pela", "até", "isso", "ela", "entre", "depois"]),
-    "nl": frozenset(["de", "het", "een", "van", "en", "in", "is", "dat", "op", "te", "zijn", "met", "voor", "niet", "aan", "er", "om", "ook", "als", "bij", "maar", "door", "naar", "uit", "over", "dan", "deze", "wordt", "worden", "heeft", "nog", "of", "tot", "onze", "wij", "je", "jouw"]),
-    "sv": frozenset(["och", "att", "det", "i", "en", "som", "är", "på", "för", "av", "med", "den", "till", "har", "de", "inte", "om", "ett", "men", "var", "jag", "vi", "du", "så", "kan", "eller", "från", "vara", "alla", "efter"]),
-    "da": frozenset(["og", "at", "det", "i", "en", "er", "på", "for", "af", "med", "den", "til", "har", "de", "ikke", "om", "et", "men", "var", "jeg", "vi", "du", "så", "kan", "eller", "fra", "være", "alle", "efter", "blev"]),
-    "pl": frozenset(["i", "w", "na", "z", "do", "że", "nie", "się", "jest", "o", "to", "jak", "po", "co", "od", "za", "dla", "przez", "przy", "może", "są", "oraz", "był", "ale", "tak", "czy", "tylko", "jego", "ich", "lub"]),
-    "tr": frozenset(["ve", "bir", "bu", "da", "de", "için", "ile", "olarak", "çok", "daha", "olan", "gibi", "en", "ne", "kadar", "var", "sonra", "ancak", "her", "ya", "o", "ki"]),
-}  # fmt: skip
+STOP_WORDS: Final = {language: frozenset(words.split()) for language, words in by_language("stop_words.txt").items()}
 """Frequent words that carry no topic; they also tell the language."""
 _ENOUGH_HITS: Final = 0.1
 

@@ -15,8 +15,10 @@ _SHAPE: Final = re.compile(
     r")(?![\w/-])"
 )
 _SPOKEN: Final = re.compile(
-    r"(?:\b(?:tel(?:efon|efono|éfono|ephone)?|t[ée]l[ée]?(?:phone)?|phone|call(?: us)?(?: (?:on|at))?|ring|mobil(?:e|funk)?|cell|fon|"
-    r"fax|hotline|whatsapp|ph|handy|rufen sie|appelez)\b|☎|📞)[\s:.\-–]{0,4}(?P<number>\+?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14})(?![\w-])",
+    r"(?:\b(?:tel(?:efon|efono|éfono|ephone)?|t[ée]l[ée]?(?:phone)?|phone|call(?: us)?(?: (?:on|at))?|"
+    r"ring|mobil(?:e|funk)?|cell|fon|"
+    r"fax|hotline|whatsapp|ph|handy|rufen sie|appelez)\b|☎|"
+    r"📞)[\s:.\-\u2013]{0,4}(?P<number>\+?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14})(?![\w-])",
     re.IGNORECASE,
 )
 _DATE: Final = re.compile(r"(?:19|20)\d\d[.\-/]\d\d?[.\-/]\d\d?|\d\d?[.\-/]\d\d?[.\-/](?:19|20)\d\d")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from consumers.audit.entity import address_of, organisation_nodes
 from consumers.audit.page import Page
+from consumers.audit.signals import Link
 from consumers.audit.structured import first_text, types_of, values_of, walk
 from consumers.contacts import emails
 from consumers.contacts.phones import phones_in_text, region_of, to_e164
@@ -78,19 +79,28 @@ def contacts_of(page: Page, region: str | None = None) -> Contacts:
             if (found := to_e164(str(one), region))
         ]
     for link in page.links:
-        href = (link.href or "").strip()
-        if href.lower().startswith("mailto:"):
-            mails += [Contact(found, "link", page.url, link.text) for found in emails.from_mailto(href)]
-        elif href.lower().startswith(("tel:", "callto:")) and (number := to_e164(href, region)):
-            phones.append(Contact(number, "link", page.url, link.text))
-        elif link.url is not None and (network := network_of(link.url)):
-            profiles.append(Contact(link.url, "link", page.url, network))
-        elif "/cdn-cgi/l/email-protection#" in href and (hidden := emails.decloaked(href.partition("#")[2])):
-            mails.append(Contact(hidden, "link", page.url))
+        for kind, one in _of_link(link, page.url, region):
+            {"email": mails, "phone": phones, "social": profiles}[kind].append(one)
     mails += [Contact(found, "text", page.url) for found in emails.in_text(page.visible_text)]
     if _HAS_NUMBER.search(page.visible_text):
         phones += [Contact(number, "text", page.url) for _, number in phones_in_text(page.visible_text, region)]
     return Contacts(_once(names), _once(mails), _once(phones), _once(places), _once(profiles))
+
+
+def _of_link(link: Link, url: str, region: str | None) -> Iterator[tuple[str, Contact]]:
+    href = (link.href or "").strip()
+    scheme = href.partition(":")[0].lower()
+    if scheme == "mailto":
+        for found in emails.from_mailto(href):
+            yield "email", Contact(found, "link", url, link.text)
+    elif scheme in {"tel", "callto"}:
+        if number := to_e164(href, region):
+            yield "phone", Contact(number, "link", url, link.text)
+    elif "/cdn-cgi/l/email-protection#" in href:
+        if hidden := emails.decloaked(href.partition("#")[2]):
+            yield "email", Contact(hidden, "link", url)
+    elif link.url is not None and (network := network_of(link.url)):
+        yield "social", Contact(link.url, "link", url, network)
 
 
 def merged(pages: Iterable[Contacts]) -> Contacts:

@@ -7,11 +7,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _NETWORKS: Final = {
-    "facebook.com": "facebook", "fb.com": "facebook", "fb.me": "facebook", "instagram.com": "instagram", "linkedin.com": "linkedin",
+    "facebook.com": "facebook", "fb.com": "facebook", "fb.me": "facebook", "instagram.com": "instagram",
+    "linkedin.com": "linkedin",
     "twitter.com": "x", "x.com": "x", "youtube.com": "youtube", "tiktok.com": "tiktok", "pinterest.com": "pinterest",
-    "threads.net": "threads", "threads.com": "threads", "xing.com": "xing", "vimeo.com": "vimeo", "snapchat.com": "snapchat", "t.me": "telegram",
-    "telegram.me": "telegram", "wa.me": "whatsapp", "github.com": "github", "bsky.app": "bluesky", "medium.com": "medium", "reddit.com": "reddit",
-    "tripadvisor.com": "tripadvisor", "yelp.com": "yelp", "nextdoor.com": "nextdoor", "flickr.com": "flickr", "twitch.tv": "twitch",
+    "threads.net": "threads", "threads.com": "threads", "xing.com": "xing", "vimeo.com": "vimeo",
+    "snapchat.com": "snapchat", "t.me": "telegram",
+    "telegram.me": "telegram", "wa.me": "whatsapp", "github.com": "github", "bsky.app": "bluesky",
+    "medium.com": "medium", "reddit.com": "reddit",
+    "tripadvisor.com": "tripadvisor", "yelp.com": "yelp", "nextdoor.com": "nextdoor", "flickr.com": "flickr",
+    "twitch.tv": "twitch",
     "discord.gg": "discord", "soundcloud.com": "soundcloud", "behance.net": "behance", "dribbble.com": "dribbble",
 }  # fmt: skip
 _NO_PROFILE: Final = re.compile(

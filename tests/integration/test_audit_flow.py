@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -21,7 +22,7 @@ from schemas.jobs import JobRequest
 from streams.connect import connect
 from streams.keys import Keys
 from streams.log import Log
-from tests.support.audit_site import Answer, page, serve_site
+from tests.support.audit_site import Answer, Page, page, serve_site
 from tests.support.flow_place import TENANT, Place, audit_place, without_limits
 from tests.support.servers import REPOSITORY
 
@@ -84,7 +85,7 @@ async def test_every_page_once(open_place: Open) -> None:
     assert site.asked["/private"] == 0
 
 
-FAST = {"pagespeed": False, "geo": False, "report": False}
+FAST: dict[str, Any] = {"pagespeed": False, "geo": False, "report": False}
 
 
 async def urls_of(here: Place, job_id: str) -> list[str]:
@@ -100,7 +101,7 @@ async def test_redirects_loops_sitemaps_and_what_is_left_out(open_place: Open) -
         for one in ("/old", "/circle", "/report.pdf", "/en/blog/x", "//other.invalid/", "/late")
     )
     late = iter([503, 503])
-    pages = {
+    pages: dict[str, Page] = {
         "/": page("Home", links + '<a rel="nofollow" href="/nofollow">n</a>'),
         "/robots.txt": "User-agent: *\nDisallow: /private\nSitemap: /index.xml\n",
         "/old": lambda _: moved("/older"),
@@ -149,7 +150,7 @@ async def test_a_trap_does_not_eat_the_pages_and_unchanged_pages_are_not_sent_ag
         return web.Response(text=body, content_type="text/html", headers={"ETag": '"v1"'})
 
     links = "".join(f'<a href="/real{n}">r</a>' for n in range(30))
-    pages = {"/": page("Home", f'<a href="/calendar?day=1">c</a>{links}'), "/calendar": day}
+    pages: dict[str, Page] = {"/": page("Home", f'<a href="/calendar?day=1">c</a>{links}'), "/calendar": day}
     pages |= {f"/real{n}": tagged for n in range(30)}
     async with serve_site(pages) as site:
         here = await open_place(site.place)

@@ -112,3 +112,6 @@ def site_verdict(
     """What one rule says of a site."""
     site = Site(start, map(read_page, documents), probes, is_complete=complete, on=TODAY)
     return next(one for one in audit_site(site) if one.rule == rule)
+
+
+CLEAN_TEXT = SENTENCES[0]

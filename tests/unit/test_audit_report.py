@@ -98,8 +98,10 @@ def test_what_belongs_to_an_audit() -> None:
 
 def test_visibility_counts_names_not_parts_of_words() -> None:
     samples = [
-        Sample("q", "1. Other\n2. **Acme** is good"), Sample("q", "Acmeville and Other"), Sample("q", "see acme.example"),
-    ]  # fmt: skip
+        Sample("q", "1. Other\n2. **Acme** is good"),
+        Sample("q", "Acmeville and Other"),
+        Sample("q", "see acme.example"),
+    ]
     seen = visibility_of(samples, "Acme", "acme.example", ["Other"])
     assert (seen["answers"], seen["mentions"], seen["citations"]) == (3, 2, 1)
     assert seen["competitors"] == {"Other": 2}

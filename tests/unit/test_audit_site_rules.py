@@ -171,7 +171,6 @@ def test_a_crawl_that_was_cut_short_measures_no_orphans() -> None:
     [
         (b"<urlset", "not well-formed"), (b"<rows/>", "root element"), (b'<!DOCTYPE x [<!ENTITY a "b">]><urlset/>', "entities"),
         (b'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><url><loc>/a</loc></url></urlset>', "not an absolute URL"),
-        (b"<urlset/>", "namespace"),
     ],
 )  # fmt: skip
 def test_sitemaps_that_are_none(body: bytes, problem: str) -> None:

@@ -23,10 +23,14 @@ from consumers.net.fetch import Fetcher, FetcherConfig
 AT_ONCE: Final = 8
 MAX_ASKED: Final = 20_000
 _ATTRIBUTES: Final = (
-    ("a, area, link, embed", "href"), ("img, script, iframe, frame, source, audio, video, track, embed, input", "src"),
-    ("video", "poster"), ("object", "data"), ("body", "background"), ("html", "manifest"),
+    ("a, area, link, embed", "href"),
+    ("img, script, iframe, frame, source, audio, video, track, embed, input", "src"),
+    ("video", "poster"),
+    ("object", "data"),
+    ("body", "background"),
+    ("html", "manifest"),
     ("blockquote, q, ins, del", "cite"),
-)  # fmt: skip
+)
 _MARKUP: Final = ("url", "logo", "image", "contentUrl", "thumbnailUrl")
 _SHARED: Final = frozenset(
     (
@@ -112,9 +116,13 @@ async def _document(fetcher: Fetcher, url: str) -> Document:
     except (FetchFailedError, FetchRefusedError) as error:
         return Document(url=url, status=error.status or 0, failure="" if error.status else error.reason)
     return Document(
-        url=response.url, status=response.status, headers=headers_of(response.headers), body=response.body, requested_url=url,
+        url=response.url,
+        status=response.status,
+        headers=headers_of(response.headers),
+        body=response.body,
+        requested_url=url,
         redirects=tuple(Hop(hop.status, hop.url, hop.location) for hop in response.redirects),
-    )  # fmt: skip
+    )
 
 
 async def _probes(fetcher: Fetcher, start: str, crawled: Crawled) -> Probes:
@@ -133,27 +141,21 @@ def references(body: bytes, url: str) -> Iterator[str]:
     tree = LexborHTMLParser(body)
     node = tree.css_first("base[href]")
     base = (urls.resolve(url, attribute(node, "href") or "") or url) if node is not None else url
-    for selector, name in _ATTRIBUTES:
-        for one in tree.css(selector):
-            value = attribute(one, name)
-            if value and (found := urls.resolve(base, value)):
-                yield found
-    for one in tree.css("[srcset], [imagesrcset]"):
-        for value in candidates(attribute(one, "srcset") or attribute(one, "imagesrcset") or ""):
-            if found := urls.resolve(base, value):
-                yield found
-    for block in structured.read_markup(tree, base):
-        for node in structured.walk(block.nodes):
-            for name in _MARKUP:
-                for value in structured.values_of(node, name):
-                    if (
-                        isinstance(value, str)
-                        and value.startswith(("http://", "https://"))
-                        and (found := urls.resolve(base, value))
-                    ):
-                        yield found
-    for one in tree.css("meta[content]"):
-        key = (attribute(one, "property") or attribute(one, "name") or "").lower()
-        value = attribute(one, "content") or ""
-        if key in _SHARED and value.startswith(("http://", "https://")) and (found := urls.resolve(base, value)):
+    for value in _named(tree, base):
+        if value and (found := urls.resolve(base, value)):
             yield found
+
+
+def _named(tree: LexborHTMLParser, base: str) -> Iterator[str]:
+    for selector, name in _ATTRIBUTES:
+        yield from (attribute(one, name) or "" for one in tree.css(selector))
+    for one in tree.css("[srcset], [imagesrcset]"):
+        yield from candidates(attribute(one, "srcset") or attribute(one, "imagesrcset") or "")
+    items = [item for block in structured.read_markup(tree, base) for item in structured.walk(block.nodes)]
+    stated = [value for item in items for name in _MARKUP for value in structured.values_of(item, name)]
+    stated += [
+        attribute(one, "content")
+        for one in tree.css("meta[content]")
+        if (attribute(one, "property") or attribute(one, "name") or "").lower() in _SHARED
+    ]
+    yield from (one for one in stated if isinstance(one, str) and one.startswith(("http://", "https://")))

@@ -44,9 +44,7 @@ async def evaluate(folder: Path, tell: Callable[[str], None] | None = None) -> d
     domains = own_domains(folder)
     tally: Counter[str] = Counter()
     sites = []
-    for place in sorted(one for one in folder.iterdir() if one.is_dir()):
-        if not any((place / name).is_file() for name in INDEXES):
-            continue
+    for place in _site_folders(folder):
         say(f"{place.name}: crawled and audited on loopback")
         async with serve_folder(place, domains.get(place.name)) as start:
             crawled = await crawl(start)
@@ -67,8 +65,12 @@ async def evaluate(folder: Path, tell: Callable[[str], None] | None = None) -> d
     if (folder / "articles" / "ground-truth.json").is_file():
         say("articles: read")
         totals["article_f1"], articles = articles_f1(folder / "articles")
-        return {"sites": sites, "totals": _known(totals), "articles": articles}
+        sites.append({"site": "articles", "article_f1": totals["article_f1"], "articles": articles})
     return {"sites": sites, "totals": _known(totals)}
+
+
+def _site_folders(folder: Path) -> list[Path]:
+    return [one for one in sorted(folder.iterdir()) if any((one / name).is_file() for name in INDEXES)]
 
 
 def _judged(

@@ -17,21 +17,42 @@ _TEXTS: Final = frozenset(
     ("html", "htm", "xml", "txt", "css", "js", "mjs", "json", "svg", "md", "xsl", "webmanifest", "rss", "atom", "")
 )
 _TYPES: Final = {
-    "html": "text/html", "htm": "text/html", "md": "text/markdown", "webmanifest": "application/manifest+json", "webp": "image/webp",
-    "avif": "image/avif", "woff2": "font/woff2", "woff": "font/woff", "ico": "image/x-icon", "xml": "application/xml", "txt": "text/plain",
+    "html": "text/html", "htm": "text/html", "md": "text/markdown", "webmanifest": "application/manifest+json",
+    "webp": "image/webp",
+    "avif": "image/avif", "woff2": "font/woff2", "woff": "font/woff", "ico": "image/x-icon",
+    "xml": "application/xml", "txt": "text/plain",
 }  # fmt: skip
+_SELF: Final = re.compile(
+    rb"<link[^>]*rel=[\"']?canonical[^>]*href=[\"']?https?://([\w.-]+)"
+    rb"|<meta[^>]*og:url[^>]*content=[\"']?https?://([\w.-]+)|<loc>\s*https?://([\w.-]+)",
+    re.IGNORECASE,
+)
 _ROW: Final = re.compile(r"^\|\s*([\w.-]+)\s*\|\s*([\w.-]+\.[\w-]+)\s*\|", re.MULTILINE)
 
 
 def own_domains(folder: Path) -> dict[str, str]:
-    """The domain that each site's links are written with: as SOURCES.md says, else as the site's CNAME file does."""
+    """The domain that each site's links are written with.
+
+    As SOURCES.md says, else as the site's CNAME file does, else as its home page or sitemap names itself.
+    """
     sources = folder / "SOURCES.md"
     domains = dict(_ROW.findall(sources.read_text(encoding="utf-8"))) if sources.is_file() else {}
     for site in folder.iterdir():
         name = site / "CNAME"
         if site.name not in domains and name.is_file():
             domains[site.name] = name.read_text(encoding="utf-8").strip()
+        elif site.name not in domains and site.is_dir() and (found := _named_in(site)):
+            domains[site.name] = found
     return domains
+
+
+def _named_in(site: Path) -> str | None:
+    for name in (*INDEXES, "sitemap.xml"):
+        file = site / name
+        found = _SELF.search(file.read_bytes()) if file.is_file() else None
+        if found:
+            return (found[1] or found[2] or found[3]).decode("ascii", "replace")
+    return None
 
 
 @asynccontextmanager

@@ -30,9 +30,15 @@ def _unnamed(page: Page, kind: str, detail: str) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "a11y-form-label", "accessibility", "medium", "core", "page", "html", _has("field"),
+    "a11y-form-label",
+    "accessibility",
+    "medium",
+    "core",
+    "page",
+    "html",
+    _has("field"),
     fix="Give the field a label element, aria-label or aria-labelledby.",
-)  # fmt: skip
+)
 def a11y_form_label(page: Page, _: Context) -> Iterator[Evidence]:
     """A form field has no label, aria-label or aria-labelledby; a placeholder is no label."""
     return _unnamed(page, "field", "the field has no label")
@@ -84,9 +90,17 @@ def _seen(_: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "a11y-contrast", "accessibility", "medium", "core", "page", "browser", html, _seen, threshold="4.5",
+    "a11y-contrast",
+    "accessibility",
+    "medium",
+    "core",
+    "page",
+    "browser",
+    html,
+    _seen,
+    threshold="4.5",
     fix="Darken or lighten the colours.",
-)  # fmt: skip
+)
 def a11y_contrast(page: Page, context: Context) -> Iterator[Evidence]:
     """Text contrast is under 4.5:1 (3:1 for large text)."""
     for run in context.lighthouse:

@@ -17,14 +17,15 @@ from consumers.net import urls
 
 if TYPE_CHECKING:
     from consumers.audit.page import Page
-    from consumers.audit.site import Site
+    from consumers.audit.site import PageFacts, Site
 
 LIMITED: Final = frozenset((401, 403, 429))
 """Access is limited, which is reported apart from pages that are gone."""
 _TEMPORARY: Final = frozenset((302, 303, 307))
 _LOOPS: Final = frozenset(("redirect_loop", "too_many_redirects"))
 _NOT_FOUND_TITLE: Final = re.compile(
-    r"\b404\b|not found|page (?:does not|doesn.t) exist|nicht gefunden|introuvable|non trouvée|no encontrad|não encontrad|non trovat",
+    r"\b404\b|not found|page (?:does not|doesn.t) exist|nicht gefunden|introuvable|non trouvée|"
+    r"no encontrad|não encontrad|non trovat",
     re.IGNORECASE,
 )
 _ALIKE_BITS: Final = 6
@@ -36,9 +37,15 @@ def _asked(page: Page, _: Context) -> Skip | None:
 
 
 @page_rule(
-    "http-4xx", "crawlability", "high", "core", "page", "crawl", answered,
+    "http-4xx",
+    "crawlability",
+    "high",
+    "core",
+    "page",
+    "crawl",
+    answered,
     fix="Bring the page back, redirect it to its closest equivalent, or remove the links to it.",
-)  # fmt: skip
+)
 def http_4xx(page: Page, context: Context) -> Iterator[Evidence]:
     """An internal URL that something links to answers 400-499; 401, 403 and 429 are access limits, reported apart."""
     if 400 <= page.status < 500 and page.status not in LIMITED and context.is_linked:  # noqa: PLR2004
@@ -46,9 +53,16 @@ def http_4xx(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "http-5xx", "crawlability", "critical", "core", "page", "crawl", answered, threshold="2 retries",
+    "http-5xx",
+    "crawlability",
+    "critical",
+    "core",
+    "page",
+    "crawl",
+    answered,
+    threshold="2 retries",
     fix="Find the fault in the server's log, fix it, and see that the URL answers 200.",
-)  # fmt: skip
+)
 def http_5xx(page: Page, _: Context) -> Iterator[Evidence]:
     """An internal URL answers 500-599 after the retries for what may pass."""
     if page.status >= 500:  # noqa: PLR2004
@@ -72,9 +86,16 @@ def fetch_failed(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "fetch-timeout", "crawlability", "high", "core", "page", "crawl", _asked, threshold="20 s",
+    "fetch-timeout",
+    "crawlability",
+    "high",
+    "core",
+    "page",
+    "crawl",
+    _asked,
+    threshold="20 s",
     fix="Speed up or cache the answer; look at the origin under load.",
-)  # fmt: skip
+)
 def fetch_timeout(page: Page, _: Context) -> Iterator[Evidence]:
     """The answer did not complete within the time limit."""
     if page.failure == "timeout":
@@ -100,9 +121,16 @@ def redirect_chain(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "redirect-loop", "crawlability", "critical", "core", "page", "crawl", _asked, threshold="10 hops",
+    "redirect-loop",
+    "crawlability",
+    "critical",
+    "core",
+    "page",
+    "crawl",
+    _asked,
+    threshold="10 hops",
     fix="Break the circle: each URL must end at one that answers 200.",
-)  # fmt: skip
+)
 def redirect_loop(page: Page, _: Context) -> Iterator[Evidence]:
     """A redirect returns to a URL of its own chain, or there are more hops than are followed."""
     if page.failure in _LOOPS:
@@ -115,9 +143,15 @@ def redirect_loop(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "redirect-temporary-permanent-move", "crawlability", "low", "extended", "page", "crawl", answered,
+    "redirect-temporary-permanent-move",
+    "crawlability",
+    "low",
+    "extended",
+    "page",
+    "crawl",
+    answered,
     fix="Answer 301 or 308 where the move is for good.",
-)  # fmt: skip
+)
 def redirect_temporary(page: Page, _: Context) -> Iterator[Evidence]:
     """A 302, 303 or 307 is served for a variant of the host or scheme."""
     for hop in page.redirects:
@@ -140,8 +174,15 @@ def _is_variant(url: str, location: str) -> bool:
 
 
 @page_rule(
-    "redirect-meta-refresh", "crawlability", "medium", "core", "page", "html", html, fix="Replace it by a redirect of the server.",
-)  # fmt: skip
+    "redirect-meta-refresh",
+    "crawlability",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
+    fix="Replace it by a redirect of the server.",
+)
 def redirect_meta_refresh(page: Page, _: Context) -> Iterator[Evidence]:
     """A meta refresh or Refresh header with a target stands in for a redirect, or has a delay other than 0."""
     for one in page.refreshes:
@@ -153,9 +194,16 @@ def redirect_meta_refresh(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "redirect-javascript", "crawlability", "low", "extended", "page", "browser", html, rendered,
+    "redirect-javascript",
+    "crawlability",
+    "low",
+    "extended",
+    "page",
+    "browser",
+    html,
+    rendered,
     fix="Use an HTTP redirect, which every crawler follows.",
-)  # fmt: skip
+)
 def redirect_javascript(page: Page, _: Context) -> Iterator[Evidence]:
     """A script took the browser to another location."""
     if page.rendered is not None and not same_page(page.rendered.url.partition("#")[0], page.url):
@@ -170,9 +218,15 @@ def _variants_asked(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "host-variants", "crawlability", "high", "core", "site", "crawl", _variants_asked,
+    "host-variants",
+    "crawlability",
+    "high",
+    "core",
+    "site",
+    "crawl",
+    _variants_asked,
     fix="Choose one origin and redirect the others to it for good.",
-)  # fmt: skip
+)
 def host_variants(site: Site) -> Iterator[Evidence]:
     """Variants of the home page (http or https, www or not) both answer 200 without redirecting to one host."""
     origins: dict[str, str] = {}
@@ -205,16 +259,27 @@ def soft_404(site: Site) -> Iterator[Evidence]:
     if status == 200:  # noqa: PLR2004
         yield Evidence(site.start_url, "a random path answers 200", title[:150])
     for facts in site.facts.values():
-        if facts.status == 200 and _NOT_FOUND_TITLE.search(facts.title):  # noqa: PLR2004
-            if (simhash and facts.simhash and distance(simhash, facts.simhash) <= _ALIKE_BITS) or (
-                not simhash and not facts.simhash and title and facts.title.casefold() == title.casefold()
-            ):
-                yield Evidence(facts.url, "an error page that answers 200", facts.title[:150])
+        is_titled = facts.status == 200 and _NOT_FOUND_TITLE.search(facts.title) is not None  # noqa: PLR2004
+        if is_titled and _is_alike(facts, title, simhash):
+            yield Evidence(facts.url, "an error page that answers 200", facts.title[:150])
+
+
+def _is_alike(facts: PageFacts, title: str, simhash: str) -> bool:
+    if simhash and facts.simhash:
+        return distance(simhash, facts.simhash) <= _ALIKE_BITS
+    return not simhash and not facts.simhash and title != "" and facts.title.casefold() == title.casefold()
 
 
 @site_rule(
-    "crawl-depth", "crawlability", "low", "extended", "page", "crawl", threshold="> 4", fix="Link important pages nearer to the home page.",
-)  # fmt: skip
+    "crawl-depth",
+    "crawlability",
+    "low",
+    "extended",
+    "page",
+    "crawl",
+    threshold="> 4",
+    fix="Link important pages nearer to the home page.",
+)
 def crawl_depth(site: Site) -> Iterator[Evidence]:
     """The shortest click path from the start page exceeds the threshold."""
     for url, depth in site.depths().items():
@@ -224,9 +289,15 @@ def crawl_depth(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "crawl-trap", "crawlability", "high", "core", "site", "crawl", threshold="> 500 URLs per pattern or a segment repeated 3 times",
+    "crawl-trap",
+    "crawlability",
+    "high",
+    "core",
+    "site",
+    "crawl",
+    threshold="> 500 URLs per pattern or a segment repeated 3 times",
     fix="Block or nofollow the pattern, drop the parameters, add canonicals.",
-)  # fmt: skip
+)
 def crawl_trap(site: Site) -> Iterator[Evidence]:
     """One path pattern yields an unbounded set of URLs: calendars, facets, session ids, repeating segments."""
     patterns: dict[str, list[str]] = defaultdict(list)
@@ -260,9 +331,15 @@ def pattern_of(url: str) -> str:
 
 
 @page_rule(
-    "pagination-broken", "indexability", "low", "extended", "page", "html;crawl", html,
+    "pagination-broken",
+    "indexability",
+    "low",
+    "extended",
+    "page",
+    "html;crawl",
+    html,
     fix="Link every page of the series in the text too.",
-)  # fmt: skip
+)
 def pagination_broken(page: Page, _: Context) -> Iterator[Evidence]:
     """rel=next or prev names a URL that is not linked in the body or is not live."""
     linked = {link.url for link in page.links}

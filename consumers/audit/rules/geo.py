@@ -25,9 +25,12 @@ _HOW_TO: Final = re.compile(
     re.IGNORECASE,
 )
 _ABOUT: Final = re.compile(
-    r"\babout\b|\bcontact\b|\bwho we are\b|\bour (?:story|team|company)\b|\bimpressum\b|\bkontakt\b|\büber uns\b|\bueber-uns\b|"
-    r"\bà propos\b|\ba-propos\b|\bqui sommes|\bnous contacter\b|\bmentions légales\b|\bcontacto\b|\bsobre (?:nosotros|nós)\b|\bquiénes somos\b|"
-    r"\bcontatti\b|\bchi siamo\b|\bcontato\b|\bover ons\b|\bom oss\b|\bom os\b|من نحن|اتصل|تواصل|عن الشركة|关于|联系|会社概要|お問い合わせ",
+    r"\babout\b|\bcontact\b|\bwho we are\b|\bour (?:story|team|company)\b|\bimpressum\b|\bkontakt\b|"
+    r"\büber uns\b|\bueber-uns\b|"
+    r"\bà propos\b|\ba-propos\b|\bqui sommes|\bnous contacter\b|\bmentions légales\b|\bcontacto\b|"
+    r"\bsobre (?:nosotros|nós)\b|\bquiénes somos\b|"
+    r"\bcontatti\b|\bchi siamo\b|\bcontato\b|\bover ons\b|\bom oss\b|\bom os\b|من نحن|اتصل|تواصل|"
+    r"عن الشركة|关于|联系|会社概要|お問い合わせ",
     re.IGNORECASE,
 )
 _ANSWER_TEXT: Final = 100
@@ -51,9 +54,17 @@ def _long_article(attribute: str) -> PageGuard:
 
 
 @page_rule(
-    "geo-js-only-content", "geo", "high", "core", "page", "html;browser", html, rendered, threshold="< 50 %",
+    "geo-js-only-content",
+    "geo",
+    "high",
+    "core",
+    "page",
+    "html;browser",
+    html,
+    rendered,
+    threshold="< 50 %",
     fix="Render the text on the server: most answer engines run no scripts.",
-)  # fmt: skip
+)
 def geo_js_only_content(page: Page, context: Context) -> Iterator[Evidence]:
     """Most main text appears only after JavaScript has run: the raw text is under the threshold of the rendered."""
     there = page.rendered_words or 0
@@ -62,13 +73,18 @@ def geo_js_only_content(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-no-answer-block", "geo", "medium", "core", "page", "html", _asks, threshold="40-120 words",
-    fix="Open sections with the question as heading and a direct answer of 40 to 120 words below it, or begin with a summary.",
-)  # fmt: skip
+    "geo-no-answer-block",
+    "geo",
+    "medium",
+    "core",
+    "page",
+    "html",
+    _asks,
+    threshold="40-120 words",
+    fix="Open sections with the question and an answer of 40 to 120 words, or begin with a summary.",
+)
 def geo_no_answer_block(page: Page, context: Context) -> Iterator[Evidence]:
-    """No heading phrased as a question is followed directly by a self-contained paragraph, and there is no summary in
-    the first 100 words.
-    """
+    """No question as heading with a self-contained paragraph below it, and no summary in the first 100 words."""
     low, high = context.thresholds.answer_words
     if any(low <= words <= high for _, words in page.prose.answered) or any(
         low <= words <= high for words in page.prose.opening
@@ -82,9 +98,16 @@ def geo_no_answer_block(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-no-lists-tables", "geo", "info", "extended", "page", "html", _long_article("list_words"), threshold="> 800 words",
+    "geo-no-lists-tables",
+    "geo",
+    "info",
+    "extended",
+    "page",
+    "html",
+    _long_article("list_words"),
+    threshold="> 800 words",
     fix="Put comparable facts into a list or a table.",
-)  # fmt: skip
+)
 def geo_no_lists_tables(page: Page, _: Context) -> Iterator[Evidence]:
     """A long article has neither list nor table."""
     if not page.prose.lists and not page.prose.tables:
@@ -106,9 +129,16 @@ def _asks_often(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "geo-faq-schema-missing", "geo", "low", "extended", "page", "html", _asks_often, threshold=">= 3",
+    "geo-faq-schema-missing",
+    "geo",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _asks_often,
+    threshold=">= 3",
     fix="Add FAQPage markup that matches the visible questions and answers.",
-)  # fmt: skip
+)
 def geo_faq_schema_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """Three or more question headings and no FAQPage or QAPage markup."""
     if not any(one in {"FAQPage", "QAPage"} for node in walk(page.nodes) for one in types_of(node)):
@@ -131,9 +161,16 @@ def geo_howto_schema_missing(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-organization-schema-missing", "geo", "medium", "core", "site", "html", html, home,
+    "geo-organization-schema-missing",
+    "geo",
+    "medium",
+    "core",
+    "site",
+    "html",
+    html,
+    home,
     fix="Describe the organisation on the home page with name, url and logo.",
-)  # fmt: skip
+)
 def geo_organization_schema_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """The home page has no Organization or LocalBusiness with name, url and logo."""
     found = own_organisations(page)
@@ -155,8 +192,15 @@ def _described(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "geo-sameas-missing", "geo", "low", "extended", "site", "html", _described, fix="List the official profiles in sameAs.",
-)  # fmt: skip
+    "geo-sameas-missing",
+    "geo",
+    "low",
+    "extended",
+    "site",
+    "html",
+    _described,
+    fix="List the official profiles in sameAs.",
+)
 def geo_sameas_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """The organisation's markup has no sameAs links to profiles."""
     found = own_organisations(page)
@@ -238,9 +282,16 @@ def geo_stale(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-no-citations", "geo", "low", "extended", "page", "html", _long_article("cite_words"), threshold="> 500 words",
+    "geo-no-citations",
+    "geo",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _long_article("cite_words"),
+    threshold="> 500 words",
     fix="Cite and link primary sources.",
-)  # fmt: skip
+)
 def geo_no_citations(page: Page, _: Context) -> Iterator[Evidence]:
     """A long article has no outbound link to another domain inside its main text."""
     if not page.prose.cites:
@@ -248,9 +299,16 @@ def geo_no_citations(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-no-statistics", "geo", "info", "extended", "page", "html", _long_article("figure_words"), threshold="> 500 words",
+    "geo-no-statistics",
+    "geo",
+    "info",
+    "extended",
+    "page",
+    "html",
+    _long_article("figure_words"),
+    threshold="> 500 words",
     fix="Add figures with their sources.",
-)  # fmt: skip
+)
 def geo_no_statistics(page: Page, _: Context) -> Iterator[Evidence]:
     """A long article has no figures with units, percentages or years."""
     if not page.prose.figures:
@@ -258,8 +316,16 @@ def geo_no_statistics(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-paragraph-long", "geo", "info", "extended", "page", "html", html, threshold="> 150 words", fix="Split the paragraph.",
-)  # fmt: skip
+    "geo-paragraph-long",
+    "geo",
+    "info",
+    "extended",
+    "page",
+    "html",
+    html,
+    threshold="> 150 words",
+    fix="Split the paragraph.",
+)
 def geo_paragraph_long(page: Page, context: Context) -> Iterator[Evidence]:
     """Paragraphs above the threshold are hard to quote."""
     for words, beginning in page.prose.long_paragraphs:
@@ -270,10 +336,18 @@ def geo_paragraph_long(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "geo-snippet-blocked", "geo", "medium", "core", "page", "html;headers", html, threshold="< 50", fix="Loosen the limit.",
-)  # fmt: skip
+    "geo-snippet-blocked",
+    "geo",
+    "medium",
+    "core",
+    "page",
+    "html;headers",
+    html,
+    threshold="< 50",
+    fix="Loosen the limit.",
+)
 def geo_snippet_blocked(page: Page, context: Context) -> Iterator[Evidence]:
-    """nosnippet, a max-snippet below the threshold or data-nosnippet around the main text keeps it out of AI answers."""
+    """Nosnippet, a low max-snippet or data-nosnippet around the main text keeps it out of AI answers."""
     for one in said(page.directives, "nosnippet", "max-snippet"):
         value = int(one.value) if re.fullmatch(r"\d+", one.value) else -1
         if one.name == "nosnippet" or 0 <= value < context.thresholds.snippet_chars:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumers.audit.llms_txt import LlmsTxt, read_llms_txt
 from consumers.audit.robots_file import ANSWER_AGENTS, TRAINING_AGENTS, access_of, read
@@ -15,13 +15,15 @@ from consumers.audit.rules.registry import site_rule
 from consumers.net.robots import NO_ROBOTS
 
 if TYPE_CHECKING:
-    from consumers.audit.site import PageFacts, Site
+    from consumers.audit.site import PageFacts, Site, TextFile
     from consumers.net.robots import Robots
+
+_OK: Final = 200
 
 
 def _robots(site: Site) -> Robots:
     file = site.probes.robots_txt
-    if file is None or file.status != 200:  # noqa: PLR2004
+    if file is None or file.status != _OK:
         return NO_ROBOTS
     return site.probes.robots or read(file.text)
 
@@ -31,9 +33,15 @@ def _robots_url(site: Site) -> str:
 
 
 @site_rule(
-    "geo-ai-bots-blocked", "geo", "high", "core", "site", "robots", robots_asked,
+    "geo-ai-bots-blocked",
+    "geo",
+    "high",
+    "core",
+    "site",
+    "robots",
+    robots_asked,
     fix="Allow the agents in whose answers the site should appear.",
-)  # fmt: skip
+)
 def geo_ai_bots_blocked(site: Site) -> Iterator[Evidence]:
     """robots.txt disallows the root for the agent of an answer engine; each agent is reported apart."""
     for agent in ANSWER_AGENTS:
@@ -45,9 +53,15 @@ def geo_ai_bots_blocked(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "geo-training-bots-policy", "geo", "info", "extended", "site", "robots", robots_asked,
+    "geo-training-bots-policy",
+    "geo",
+    "info",
+    "extended",
+    "site",
+    "robots",
+    robots_asked,
     fix="Decide whether models may be trained on the site, and write the rule for each agent.",
-)  # fmt: skip
+)
 def geo_training_bots_policy(site: Site) -> Iterator[Evidence]:
     """robots.txt does not name every agent that gathers training data. A choice, not a fault: each is stated."""
     stated = [access_of(_robots(site), agent, "training") for agent in TRAINING_AGENTS]
@@ -61,24 +75,31 @@ def _llms_asked(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "geo-llms-txt-missing", "geo", "low", "extended", "site", "crawl", _llms_asked, fix="Publish a short index of the site in Markdown at /llms.txt.",
-)  # fmt: skip
+    "geo-llms-txt-missing",
+    "geo",
+    "low",
+    "extended",
+    "site",
+    "crawl",
+    _llms_asked,
+    fix="Publish a short index of the site in Markdown at /llms.txt.",
+)
 def geo_llms_txt_missing(site: Site) -> Iterator[Evidence]:
     """/llms.txt does not answer 200 with text."""
     file = site.probes.llms_txt
-    if file is not None and (file.status != 200 or not file.text.strip()):  # noqa: PLR2004
-        yield Evidence(
-            file.url, f"it answers {file.status or file.failure or 'nothing'}" if file.status != 200 else "it is empty"
-        )
+    if file is not None and not _is_there(file):
+        answers = f"it answers {file.status or file.failure or 'nothing'}"
+        yield Evidence(file.url, "it is empty" if file.status == _OK else answers)
+
+
+def _is_there(file: TextFile | None) -> bool:
+    return file is not None and file.status == _OK and bool(file.text.strip())
 
 
 def _llms_there(site: Site) -> Skip | None:
     if skip := _llms_asked(site):
         return skip
-    file = site.probes.llms_txt
-    return (
-        None if file is not None and file.status == 200 and file.text.strip() else applies_not("there is no llms.txt")
-    )
+    return None if _is_there(site.probes.llms_txt) else applies_not("there is no llms.txt")
 
 
 def _llms(site: Site) -> LlmsTxt:
@@ -87,9 +108,15 @@ def _llms(site: Site) -> LlmsTxt:
 
 
 @site_rule(
-    "geo-llms-txt-invalid", "geo", "low", "extended", "site", "crawl", _llms_there,
+    "geo-llms-txt-invalid",
+    "geo",
+    "low",
+    "extended",
+    "site",
+    "crawl",
+    _llms_there,
     fix="Follow the proposal: an H1, a quoted summary, H2 sections with lists of links.",
-)  # fmt: skip
+)
 def geo_llms_txt_invalid(site: Site) -> Iterator[Evidence]:
     """/llms.txt has no H1 first, no list of links, is very short, is HTML, or links only dead or foreign pages."""
     read_file = _llms(site)
@@ -107,8 +134,15 @@ def _described(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "geo-entity-inconsistent", "geo", "medium", "core", "site", "crawl", _described, fix="Write one name, one address and one phone everywhere.",
-)  # fmt: skip
+    "geo-entity-inconsistent",
+    "geo",
+    "medium",
+    "core",
+    "site",
+    "crawl",
+    _described,
+    fix="Write one name, one address and one phone everywhere.",
+)
 def geo_entity_inconsistent(site: Site) -> Iterator[Evidence]:
     """Name, address or phone of the organisation differ between pages, or between markup and text."""
     for what, position in (("name", 0), ("phone", 1), ("address", 2)):
@@ -138,9 +172,15 @@ def _asked_model(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "geo-brand-not-mentioned", "geo", "info", "extended", "site", "llm", _asked_model,
+    "geo-brand-not-mentioned",
+    "geo",
+    "info",
+    "extended",
+    "site",
+    "llm",
+    _asked_model,
     fix="Improve the pages that answer those questions; look at the competitors that are cited.",
-)  # fmt: skip
+)
 def geo_brand_not_mentioned(site: Site) -> Iterator[Evidence]:
     """None of the category questions put to the configured model mentions the brand or cites its domain."""
     answers, naming = site.probes.brand_answers or (0, 0)

@@ -37,9 +37,15 @@ def _is_self(one: Alternate, page: Page) -> bool:
 
 
 @page_rule(
-    "hreflang-invalid-code", "hreflang", "high", "core", "page", "html;headers;sitemap", _has_set,
+    "hreflang-invalid-code",
+    "hreflang",
+    "high",
+    "core",
+    "page",
+    "html;headers;sitemap",
+    _has_set,
     fix="Use a language code, with a script or country code where it is needed, or x-default.",
-)  # fmt: skip
+)
 def hreflang_invalid_code(page: Page, _: Context) -> Iterator[Evidence]:
     """Hreflang is not a language[-script][-region] tag or x-default, or has stray spaces."""
     for one in page.alternates:
@@ -81,8 +87,15 @@ def hreflang_no_x_default(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "hreflang-lang-mismatch", "hreflang", "medium", "core", "page", "html", _has_set, fix="Make hreflang and html lang agree.",
-)  # fmt: skip
+    "hreflang-lang-mismatch",
+    "hreflang",
+    "medium",
+    "core",
+    "page",
+    "html",
+    _has_set,
+    fix="Make hreflang and html lang agree.",
+)
 def hreflang_lang_mismatch(page: Page, _: Context) -> Iterator[Evidence]:
     """The self reference disagrees with the lang of the html element."""
     mine = [one for one in page.alternates if _is_self(one, page) and one.lang.strip().lower() != "x-default"]
@@ -137,8 +150,15 @@ def hreflang_no_return(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "hreflang-to-non-canonical", "hreflang", "medium", "core", "page", "crawl", _any_set, fix="Name the canonical address.",
-)  # fmt: skip
+    "hreflang-to-non-canonical",
+    "hreflang",
+    "medium",
+    "core",
+    "page",
+    "crawl",
+    _any_set,
+    fix="Name the canonical address.",
+)
 def hreflang_to_non_canonical(site: Site) -> Iterator[Evidence]:
     """The alternate names another page as canonical."""
     for url, one in _sets(site):
@@ -155,8 +175,15 @@ def hreflang_to_non_canonical(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "hreflang-to-bad-target", "hreflang", "high", "core", "page", "crawl", _any_set, fix="Name pages that answer and may be indexed.",
-)  # fmt: skip
+    "hreflang-to-bad-target",
+    "hreflang",
+    "high",
+    "core",
+    "page",
+    "crawl",
+    _any_set,
+    fix="Name pages that answer and may be indexed.",
+)
 def hreflang_to_bad_target(site: Site) -> Iterator[Evidence]:
     """The alternate is noindex, redirects or answers an error."""
     for url, one in _sets(site):
@@ -176,8 +203,15 @@ def hreflang_to_bad_target(site: Site) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "hreflang-conflict", "hreflang", "medium", "core", "page", "crawl", _has_set, fix="Give each language one URL, and each URL one language.",
-)  # fmt: skip
+    "hreflang-conflict",
+    "hreflang",
+    "medium",
+    "core",
+    "page",
+    "crawl",
+    _has_set,
+    fix="Give each language one URL, and each URL one language.",
+)
 def hreflang_conflict(page: Page, _: Context) -> Iterator[Evidence]:
     """One URL is listed under several languages, or one language has several URLs."""
     by_lang: dict[str, set[str]] = defaultdict(set)

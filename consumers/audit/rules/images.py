@@ -26,9 +26,15 @@ def _has_images(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "img-alt-missing", "images", "medium", "core", "image", "html", _has_images,
+    "img-alt-missing",
+    "images",
+    "medium",
+    "core",
+    "image",
+    "html",
+    _has_images,
     fix='Describe the image in alt; for decoration set alt="".',
-)  # fmt: skip
+)
 def img_alt_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """An img without alt attribute; an empty one, role=presentation and aria-hidden say decoration."""
     for one in page.images:
@@ -37,9 +43,16 @@ def img_alt_missing(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "img-alt-long", "images", "info", "extended", "image", "html", _has_images, threshold="> 100 characters",
+    "img-alt-long",
+    "images",
+    "info",
+    "extended",
+    "image",
+    "html",
+    _has_images,
+    threshold="> 100 characters",
     fix="Shorten it; move detail to a caption.",
-)  # fmt: skip
+)
 def img_alt_long(page: Page, context: Context) -> Iterator[Evidence]:
     """The alt text is longer than the threshold."""
     for one in page.images:
@@ -53,9 +66,15 @@ def img_alt_long(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "img-no-size", "images", "low", "extended", "image", "html", _has_images,
+    "img-no-size",
+    "images",
+    "low",
+    "extended",
+    "image",
+    "html",
+    _has_images,
     fix="State width and height, so that the text does not jump when the image comes.",
-)  # fmt: skip
+)
 def img_no_size(page: Page, _: Context) -> Iterator[Evidence]:
     """An img without width and height attributes and without an aspect ratio in its style."""
     for one in page.images:
@@ -64,9 +83,16 @@ def img_no_size(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "img-not-lazy", "images", "info", "extended", "image", "html", _has_images, threshold="> 10 images",
+    "img-not-lazy",
+    "images",
+    "info",
+    "extended",
+    "image",
+    "html",
+    _has_images,
+    threshold="> 10 images",
     fix="Set loading=lazy on images below the first screen, never on the largest visible one.",
-)  # fmt: skip
+)
 def img_not_lazy(page: Page, context: Context) -> Iterator[Evidence]:
     """Many images without loading=lazy, or the first large image has it."""
     eager = [one for one in page.images if not one.is_lazy]
@@ -75,7 +101,7 @@ def img_not_lazy(page: Page, context: Context) -> Iterator[Evidence]:
             page.url, f"{len(eager)} images load at once, more than {context.thresholds.lazy_images}", eager[-1].snippet
         )
     large = next((one for one in page.images if (one.width or 0) >= _LARGE_PX or (one.height or 0) >= _LARGE_PX), None)
-    if large is not None and large.is_lazy and page.images.index(large) == 0:
+    if large is not None and large.is_lazy:
         yield Evidence(page.url, "the first large image is loaded lazily", large.snippet, large.url or "")
 
 
@@ -135,8 +161,16 @@ def img_broken(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "img-large", "images", "medium", "core", "image", "headers", _images_asked, threshold="> 500 kB", fix="Compress or resize the image.",
-)  # fmt: skip
+    "img-large",
+    "images",
+    "medium",
+    "core",
+    "image",
+    "headers",
+    _images_asked,
+    threshold="> 500 kB",
+    fix="Compress or resize the image.",
+)
 def img_large(site: Site) -> Iterator[Evidence]:
     """An image file is larger than the threshold."""
     for url, sources in site.images.items():
@@ -150,9 +184,16 @@ def img_large(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "img-legacy-format", "images", "low", "extended", "image", "headers", _images_asked, threshold="> 100 kB",
+    "img-legacy-format",
+    "images",
+    "low",
+    "extended",
+    "image",
+    "headers",
+    _images_asked,
+    threshold="> 100 kB",
     fix="Offer the image as AVIF or WebP.",
-)  # fmt: skip
+)
 def img_legacy_format(site: Site) -> Iterator[Evidence]:
     """A larger photograph is served as JPEG, PNG or GIF only."""
     modern = {

@@ -35,9 +35,15 @@ def _shown(one: Directive) -> str:
 
 
 @page_rule(
-    "noindex", "indexability", "high", "core", "page", "html;headers", _answer,
+    "noindex",
+    "indexability",
+    "high",
+    "core",
+    "page",
+    "html;headers",
+    _answer,
     fix="Remove the directive if the page should be found; else drop the links to it.",
-)  # fmt: skip
+)
 def noindex(page: Page, context: Context) -> Iterator[Evidence]:
     """A robots or googlebot meta element or X-Robots-Tag holds noindex or none, on a page that is linked or listed."""
     if context.is_linked:
@@ -46,9 +52,15 @@ def noindex(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "noindex-conflict", "indexability", "medium", "core", "page", "html;headers", _answer,
+    "noindex-conflict",
+    "indexability",
+    "medium",
+    "core",
+    "page",
+    "html;headers",
+    _answer,
     fix="Keep one source of directives, the meta element or the header.",
-)  # fmt: skip
+)
 def noindex_conflict(page: Page, _: Context) -> Iterator[Evidence]:
     """Meta and header directives disagree."""
     mine = [one for one in page.directives if one.agent in SEARCH_AGENTS]
@@ -75,9 +87,15 @@ def _meaning(directives: list[Directive], source: str) -> dict[str, str]:
 
 
 @page_rule(
-    "meta-nofollow-page", "indexability", "medium", "core", "page", "html;headers", _answer,
+    "meta-nofollow-page",
+    "indexability",
+    "medium",
+    "core",
+    "page",
+    "html;headers",
+    _answer,
     fix="Remove it; where it is meant for single links, use rel=nofollow on them.",
-)  # fmt: skip
+)
 def meta_nofollow_page(page: Page, _: Context) -> Iterator[Evidence]:
     """A nofollow directive for the page stops all of its links from counting."""
     for one in said(page.directives, "nofollow", "none"):
@@ -85,9 +103,15 @@ def meta_nofollow_page(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "nosnippet", "indexability", "low", "extended", "page", "html;headers", _answer,
+    "nosnippet",
+    "indexability",
+    "low",
+    "extended",
+    "page",
+    "html;headers",
+    _answer,
     fix="Remove it unless it is meant.",
-)  # fmt: skip
+)
 def nosnippet(page: Page, _: Context) -> Iterator[Evidence]:
     """Nosnippet or max-snippet:0: no search or AI snippet can be shown."""
     for one in said(page.directives, "nosnippet", "max-snippet"):
@@ -118,9 +142,15 @@ def _would_be_listed(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "canonical-missing", "indexability", "low", "extended", "page", "html;headers", _would_be_listed,
+    "canonical-missing",
+    "indexability",
+    "low",
+    "extended",
+    "page",
+    "html;headers",
+    _would_be_listed,
     fix="Add a link element with rel=canonical to the page's own address in head.",
-)  # fmt: skip
+)
 def canonical_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """An indexable page gives no canonical URL in head or in a Link header."""
     if not any(one.href and one.source != "body" for one in page.canonicals):
@@ -151,9 +181,15 @@ def canonical_multiple(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "canonical-relative", "indexability", "medium", "core", "page", "html", _has_canonical,
+    "canonical-relative",
+    "indexability",
+    "medium",
+    "core",
+    "page",
+    "html",
+    _has_canonical,
     fix="Write the full address, scheme and host included.",
-)  # fmt: skip
+)
 def canonical_relative(page: Page, _: Context) -> Iterator[Evidence]:
     """The href of the canonical is not an absolute URL."""
     for one in page.canonicals:
@@ -167,9 +203,15 @@ def canonical_relative(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "canonical-invalid", "indexability", "high", "core", "page", "html", _has_canonical,
+    "canonical-invalid",
+    "indexability",
+    "high",
+    "core",
+    "page",
+    "html",
+    _has_canonical,
     fix="Correct the address and keep the element in head.",
-)  # fmt: skip
+)
 def canonical_invalid(page: Page, _: Context) -> Iterator[Evidence]:
     """The canonical cannot be parsed, lies in body, or points to the root of another domain."""
     for one in page.canonicals:
@@ -179,8 +221,8 @@ def canonical_invalid(page: Page, _: Context) -> Iterator[Evidence]:
             else f'Link: <{one.href[:150]}>; rel="canonical"'
         )
         if not one.href:
-            yield Evidence(page.url, "the canonical has no address", shown)
-        elif one.url is None:
+            continue  # an empty one names nothing: the page has no canonical
+        if one.url is None:
             yield Evidence(page.url, "the canonical is no web address", shown)
         elif one.source == "body":
             yield Evidence(page.url, "the canonical lies in body, where it is ignored", shown)

@@ -87,8 +87,15 @@ def canonical_to_redirect(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "canonical-to-noindex", "indexability", "high", "core", "page", "crawl", _any_canonical, fix="Name a page that may be indexed.",
-)  # fmt: skip
+    "canonical-to-noindex",
+    "indexability",
+    "high",
+    "core",
+    "page",
+    "crawl",
+    _any_canonical,
+    fix="Name a page that may be indexed.",
+)
 def canonical_to_noindex(site: Site) -> Iterator[Evidence]:
     """The canonical's target is noindex or disallowed."""
     robots = site.probes.robots
@@ -123,8 +130,14 @@ def canonical_chain(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "duplicate-content-exact", "indexability", "medium", "core", "page", "crawl", fix="Redirect or canonicalise all but one.",
-)  # fmt: skip
+    "duplicate-content-exact",
+    "indexability",
+    "medium",
+    "core",
+    "page",
+    "crawl",
+    fix="Redirect or canonicalise all but one.",
+)
 def duplicate_content_exact(site: Site) -> Iterator[Evidence]:
     """Two indexable URLs have the same main text."""
     for group in _same_text(site):
@@ -142,9 +155,15 @@ def _same_text(site: Site) -> Iterator[list[PageFacts]]:
 
 
 @site_rule(
-    "duplicate-content-near", "indexability", "low", "extended", "page", "crawl", threshold="64-bit, distance <= 3",
+    "duplicate-content-near",
+    "indexability",
+    "low",
+    "extended",
+    "page",
+    "crawl",
+    threshold="64-bit, distance <= 3",
     fix="Merge the pages, or make them differ.",
-)  # fmt: skip
+)
 def duplicate_content_near(site: Site) -> Iterator[Evidence]:
     """The SimHash of the main text is within the threshold of another indexable page."""
     pages = [facts for facts in site.indexable() if facts.simhash]
@@ -183,9 +202,14 @@ def near_pairs(hashes: dict[str, str], limit: int) -> Iterator[tuple[str, str]]:
 
 
 @site_rule(
-    "url-parameters-duplicate", "indexability", "low", "extended", "site", "crawl",
+    "url-parameters-duplicate",
+    "indexability",
+    "low",
+    "extended",
+    "site",
+    "crawl",
     fix="Canonicalise, and link the address without them.",
-)  # fmt: skip
+)
 def url_parameters_duplicate(site: Site) -> Iterator[Evidence]:
     """The same content is reachable under several orders of parameters, or with tracking parameters."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -19,9 +19,14 @@ _PERMANENT: Final = frozenset((301, 308))
 
 
 @site_rule(
-    "link-broken-internal", "links", "high", "core", "link", "crawl",
+    "link-broken-internal",
+    "links",
+    "high",
+    "core",
+    "link",
+    "crawl",
     fix="Correct or remove the link, or bring the target back.",
-)  # fmt: skip
+)
 def link_broken_internal(site: Site) -> Iterator[Evidence]:
     """A link on the page has an internal target that answers 4xx or 5xx, or nothing."""
     for url in site.targets():
@@ -51,8 +56,15 @@ def _external_asked(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "link-broken-external", "links", "medium", "core", "link", "crawl", _external_asked, fix="Update or remove the link.",
-)  # fmt: skip
+    "link-broken-external",
+    "links",
+    "medium",
+    "core",
+    "link",
+    "crawl",
+    _external_asked,
+    fix="Update or remove the link.",
+)
 def link_broken_external(site: Site) -> Iterator[Evidence]:
     """An external target answers 404, 410 or 5xx, or its name does not resolve; 403, 429 and 999 are unverified."""
     for url, sources in site.external.items():
@@ -138,8 +150,16 @@ def link_follow_mixed(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "link-few-inlinks", "links", "info", "extended", "page", "crawl", crawled_whole, threshold="<= 1", fix="Link it from related pages.",
-)  # fmt: skip
+    "link-few-inlinks",
+    "links",
+    "info",
+    "extended",
+    "page",
+    "crawl",
+    crawled_whole,
+    threshold="<= 1",
+    fix="Link it from related pages.",
+)
 def link_few_inlinks(site: Site) -> Iterator[Evidence]:
     """An indexable page has only one internal link to it."""
     for facts in site.indexable():

@@ -49,9 +49,15 @@ def outgoing(page: Page) -> list[Link]:
 
 
 @page_rule(
-    "link-not-crawlable", "links", "medium", "core", "link", "html", _has_links,
+    "link-not-crawlable",
+    "links",
+    "medium",
+    "core",
+    "link",
+    "html",
+    _has_links,
     fix="Give the anchor a real address; let scripts add to it, not replace it.",
-)  # fmt: skip
+)
 def link_not_crawlable(page: Page, _: Context) -> Iterator[Evidence]:
     """An anchor has no usable href: it is missing, javascript:, or there is a click handler only."""
     for link in page.links:
@@ -70,9 +76,16 @@ def link_not_crawlable(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "link-text-generic", "links", "low", "extended", "link", "html", _has_links, threshold="word list per language",
+    "link-text-generic",
+    "links",
+    "low",
+    "extended",
+    "link",
+    "html",
+    _has_links,
+    threshold="word list per language",
     fix="Let the link's text name what it leads to.",
-)  # fmt: skip
+)
 def link_text_generic(page: Page, _: Context) -> Iterator[Evidence]:
     """The link's text is a generic phrase of its language; links within the page, nofollow and scripts do not count."""
     for link in page.links:
@@ -83,9 +96,15 @@ def link_text_generic(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "link-text-empty", "links", "medium", "core", "link", "html", _has_links,
+    "link-text-empty",
+    "links",
+    "medium",
+    "core",
+    "link",
+    "html",
+    _has_links,
     fix="Give the link text, an image with alt text, or an aria-label.",
-)  # fmt: skip
+)
 def link_text_empty(page: Page, _: Context) -> Iterator[Evidence]:
     """A link has no text, no labelled image and no aria name."""
     for link in page.links:
@@ -142,9 +161,16 @@ def _policy(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "link-external-followed", "links", "info", "extended", "page", "html", _policy, threshold="off",
+    "link-external-followed",
+    "links",
+    "info",
+    "extended",
+    "page",
+    "html",
+    _policy,
+    threshold="off",
     fix="Qualify paid or user-written links with sponsored or ugc.",
-)  # fmt: skip
+)
 def link_external_followed(page: Page, _: Context) -> Iterator[Evidence]:
     """The page has external links without nofollow, sponsored or ugc. A matter of policy: off by default."""
     for link in page.links:
@@ -167,9 +193,15 @@ def link_http_on_https(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "link-localhost", "links", "high", "core", "link", "html", html,
+    "link-localhost",
+    "links",
+    "high",
+    "core",
+    "link",
+    "html",
+    html,
     fix="Replace the address by the public one.",
-)  # fmt: skip
+)
 def link_localhost(page: Page, _: Context) -> Iterator[Evidence]:
     """A link or resource points at localhost, a private address or a staging host."""
     if is_loopback(page.url) or unreachable(page.url, ""):
@@ -219,9 +251,15 @@ def link_malformed(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "link-target-blank-opener", "links", "info", "extended", "link", "html", _has_links,
+    "link-target-blank-opener",
+    "links",
+    "info",
+    "extended",
+    "link",
+    "html",
+    _has_links,
     fix="Add rel=noopener, and drop rel=opener.",
-)  # fmt: skip
+)
 def link_target_blank_opener(page: Page, _: Context) -> Iterator[Evidence]:
     """target=_blank with rel=opener, or without noopener where a browser does not imply it, to another site."""
     for link in page.links:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _HTML5: Final = re.compile(r"html(?:\s+system\s+[\"']about:legacy-compat[\"'])?", re.IGNORECASE)
 TITLE_PX: Final = 20
 _WIDE_PX: Final = 20.0
+_USUAL_PX: Final = 11.1
+_SQUARE_FROM: Final = 0x1100
+"""CJK and symbols from here on are as wide as they are high."""
 _TAG: Final = re.compile(
     r"(?P<language>[a-z]{2,3}|[a-z]{4}|[a-z]{5,8})(?:-(?P<extlang>[a-z]{3})){0,3}(?:-(?P<script>[a-z]{4}))?"
     r"(?:-(?P<region>[a-z]{2}|\d{3}))?(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?",
@@ -26,10 +29,13 @@ _TAG: Final = re.compile(
 _WIDTHS: Final = dict(
     zip(
         map(chr, range(32, 127)),
-        (278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556, 556,
-         556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778,
-         667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556,
-         556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584),
+        (
+         278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556,
+         556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667,
+         611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667,
+         667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500,
+         222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
+        ),
         strict=True,
     )
 )  # fmt: skip
@@ -41,9 +47,8 @@ def width_px(text: str) -> float:
 
 
 def _other_px(char: str) -> float:
-    if char in "–":
-        return 11.1
-    return _WIDE_PX if ord(char) >= 0x1100 or char in "—…" else 11.1  # noqa: PLR2004 - CJK and symbols are square
+    is_square = ord(char) >= _SQUARE_FROM or char in "\N{EM DASH}\N{HORIZONTAL ELLIPSIS}"
+    return _WIDE_PX if is_square else _USUAL_PX
 
 
 def is_well_formed(tag: str) -> bool:
@@ -71,9 +76,15 @@ def _has_description(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "title-missing", "on-page", "high", "core", "page", "html", html,
+    "title-missing",
+    "on-page",
+    "high",
+    "core",
+    "page",
+    "html",
+    html,
     fix="Write a title element in head, unique to the page, that names its topic.",
-)  # fmt: skip
+)
 def title_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No title element in head, or it is blank."""
     if not page.titles:
@@ -94,9 +105,16 @@ def title_multiple(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "title-short", "on-page", "low", "extended", "page", "html", _has_title, threshold="< 20 characters",
+    "title-short",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_title,
+    threshold="< 20 characters",
     fix="Say more about what the page offers in its title.",
-)  # fmt: skip
+)
 def title_short(page: Page, context: Context) -> Iterator[Evidence]:
     """The title is shorter than the threshold."""
     if len(page.title) < context.thresholds.title_min:
@@ -104,9 +122,16 @@ def title_short(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "title-long", "on-page", "low", "extended", "page", "html", _has_title, threshold="> 60 characters or > 580 px",
+    "title-long",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_title,
+    threshold="> 60 characters or > 580 px",
     fix="Put what matters first and shorten the title.",
-)  # fmt: skip
+)
 def title_long(page: Page, context: Context) -> Iterator[Evidence]:
     """The title is longer than the threshold, in characters or as wide as it is set."""
     limits, width = context.thresholds, width_px(page.title)
@@ -117,19 +142,31 @@ def title_long(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "title-equals-h1", "on-page", "info", "extended", "page", "html", _has_title,
+    "title-equals-h1",
+    "on-page",
+    "info",
+    "extended",
+    "page",
+    "html",
+    _has_title,
     fix="Let the title add context that the heading has not: brand, place, kind of page.",
-)  # fmt: skip
+)
 def title_equals_h1(page: Page, _: Context) -> Iterator[Evidence]:
     """Title and first h1 are identical."""
-    if page.h1 and page.title.casefold() == page.h1.casefold():
+    if page.h1 and page.title == page.h1:
         yield Evidence(page.url, "the title repeats the first h1", page.title[:200])
 
 
 @page_rule(
-    "description-missing", "on-page", "medium", "core", "page", "html", html,
+    "description-missing",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
     fix="Write a meta description of one or two sentences that sums up the page.",
-)  # fmt: skip
+)
 def description_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No meta description, or it is blank."""
     if not page.meta("description"):
@@ -139,9 +176,16 @@ def description_missing(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "description-short", "on-page", "low", "extended", "page", "html", _has_description, threshold="< 80 characters",
+    "description-short",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_description,
+    threshold="< 80 characters",
     fix="Say more about what the page offers in its description.",
-)  # fmt: skip
+)
 def description_short(page: Page, context: Context) -> Iterator[Evidence]:
     """The description is shorter than the threshold."""
     if len(page.description) < context.thresholds.description_min:
@@ -153,9 +197,16 @@ def description_short(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "description-long", "on-page", "low", "extended", "page", "html", _has_description, threshold="> 160 characters",
+    "description-long",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_description,
+    threshold="> 160 characters",
     fix="Shorten the description to what a result page shows.",
-)  # fmt: skip
+)
 def description_long(page: Page, context: Context) -> Iterator[Evidence]:
     """The description is longer than the threshold."""
     if len(page.description) > context.thresholds.description_max:
@@ -177,9 +228,15 @@ def description_multiple(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "head-invalid", "on-page", "medium", "core", "page", "html", html,
+    "head-invalid",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
     fix="Move the element out of head, so that the tags behind it are read as head again.",
-)  # fmt: skip
+)
 def head_invalid(page: Page, _: Context) -> Iterator[Evidence]:
     """An element that belongs in body ends head early, so that head tags behind it are parsed into body."""
     if page.head_breaker:
@@ -189,9 +246,15 @@ def head_invalid(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "charset-missing", "on-page", "low", "extended", "page", "html;headers", html,
+    "charset-missing",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html;headers",
+    html,
     fix='Declare UTF-8: <meta charset="utf-8"> at the beginning of head, or in the Content-Type header.',
-)  # fmt: skip
+)
 def charset_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No charset in the header, a byte order mark or the first 1,024 bytes of markup."""
     declared = page.charset is not None and page.charset.source in {"bom", "header"}
@@ -223,9 +286,15 @@ def doctype_missing(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "viewport-missing", "on-page", "high", "core", "page", "html", html,
+    "viewport-missing",
+    "on-page",
+    "high",
+    "core",
+    "page",
+    "html",
+    html,
     fix='Add <meta name="viewport" content="width=device-width, initial-scale=1">.',
-)  # fmt: skip
+)
 def viewport_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No meta viewport with width."""
     found = page.meta("viewport")
@@ -235,9 +304,16 @@ def viewport_missing(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "viewport-blocks-zoom", "on-page", "medium", "core", "page", "html", html, threshold="< 2",
+    "viewport-blocks-zoom",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
+    threshold="< 2",
     fix="Remove user-scalable=no and any maximum-scale below 2.",
-)  # fmt: skip
+)
 def viewport_blocks_zoom(page: Page, context: Context) -> Iterator[Evidence]:
     """The viewport says user-scalable=no, or a maximum-scale below the threshold."""
     for meta in page.meta("viewport"):
@@ -266,9 +342,15 @@ def _scale(text: str) -> float | None:
 
 
 @page_rule(
-    "html-lang-missing", "on-page", "medium", "core", "page", "html", html,
+    "html-lang-missing",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
     fix="Set lang on the html element to the language of the page.",
-)  # fmt: skip
+)
 def html_lang_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """The html element has no lang, or it is blank."""
     if not (page.lang or "").strip():
@@ -284,9 +366,15 @@ def _has_lang(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "html-lang-invalid", "on-page", "medium", "core", "page", "html", _has_lang,
+    "html-lang-invalid",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    _has_lang,
     fix="Use a well-formed tag with a registered language, such as en or pt-BR.",
-)  # fmt: skip
+)
 def html_lang_invalid(page: Page, _: Context) -> Iterator[Evidence]:
     """The lang of the html element is not a well-formed BCP 47 tag with a registered primary language."""
     if not is_well_formed((page.lang or "").strip()):

@@ -92,11 +92,11 @@ class Context:
         is_linked: The page is linked internally or listed in the sitemap.
         home_url: The site's start page; None when only this document is known, then the root path is home.
         lighthouse: What Lighthouse measured of this page; empty when it did not run.
-        resource_headers: Status and headers of what the page loads, by URL, when they were asked for.
+        resources: Status and headers of what the page loads, by URL, when they were asked for.
     """
 
     today: date
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = field(default_factory=Thresholds)
     is_linked: bool = True
     home_url: str | None = None
     lighthouse: tuple[Lighthouse, ...] = ()

@@ -20,9 +20,15 @@ def _has_headings(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "h1-missing", "on-page", "medium", "core", "page", "html", html,
+    "h1-missing",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    html,
     fix="Add one h1 that states the topic of the page.",
-)  # fmt: skip
+)
 def h1_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No h1 with text; the alt text of an image in it counts."""
     if not any(one.level == 1 and one.name for one in page.headings):
@@ -41,9 +47,15 @@ def h1_multiple(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "heading-order", "on-page", "low", "extended", "page", "html", _has_headings,
+    "heading-order",
+    "on-page",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_headings,
     fix="Begin with h1 and nest headings without gaps.",
-)  # fmt: skip
+)
 def heading_order(page: Page, _: Context) -> Iterator[Evidence]:
     """A heading level is skipped on the way down, or the first heading is not h1."""
     first = page.headings[0]
@@ -72,9 +84,16 @@ def heading_empty(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "thin-content", "on-page", "medium", "core", "page", "html", indexable, threshold="< 200 words",
+    "thin-content",
+    "on-page",
+    "medium",
+    "core",
+    "page",
+    "html",
+    indexable,
+    threshold="< 200 words",
     fix="Say more, merge the page with a related one, or take it out of the index.",
-)  # fmt: skip
+)
 def thin_content(page: Page, context: Context) -> Iterator[Evidence]:
     """The main text of an indexable page is below the threshold; CJK is counted in characters / 2."""
     if page.prose.words < context.thresholds.thin_words:
@@ -86,9 +105,16 @@ def thin_content(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "low-text-ratio", "on-page", "info", "extended", "page", "html", html, threshold="< 10 %",
+    "low-text-ratio",
+    "on-page",
+    "info",
+    "extended",
+    "page",
+    "html",
+    html,
+    threshold="< 10 %",
     fix="Trim markup; move scripts and styles into files.",
-)  # fmt: skip
+)
 def low_text_ratio(page: Page, context: Context) -> Iterator[Evidence]:
     """Visible text is below the threshold share of the HTML's bytes."""
     share = len(page.visible_text.encode()) / max(page.size_bytes, 1) if page.visible_chars < 200_000 else 1.0  # noqa: PLR2004
@@ -164,9 +190,15 @@ def _favicon_asked(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "favicon-missing", "on-page", "info", "extended", "site", "html;crawl", _favicon_asked,
+    "favicon-missing",
+    "on-page",
+    "info",
+    "extended",
+    "site",
+    "html;crawl",
+    _favicon_asked,
     fix="Add an icon: /favicon.ico or a link element with rel=icon.",
-)  # fmt: skip
+)
 def favicon_missing(site: Site) -> Iterable[Evidence]:
     """Neither does the home page link an icon that answers, nor does /favicon.ico answer."""
     home = site.home

@@ -26,9 +26,17 @@ def _timed(page: Page, _: Context) -> Skip | None:
 
 
 @page_rule(
-    "perf-ttfb", "performance", "medium", "core", "page", "headers", answered, _timed, threshold="> 800 ms",
+    "perf-ttfb",
+    "performance",
+    "medium",
+    "core",
+    "page",
+    "headers",
+    answered,
+    _timed,
+    threshold="> 800 ms",
     fix="Cache the page, or speed up the origin.",
-)  # fmt: skip
+)
 def perf_ttfb(page: Page, context: Context) -> Iterator[Evidence]:
     """Time to the first byte is above the threshold."""
     if (page.ttfb_ms or 0) > context.thresholds.ttfb_ms:
@@ -48,36 +56,68 @@ def _metric(
 
 
 @page_rule(
-    "perf-lcp", "performance", "high", "core", "page", "lighthouse", html, lighthouse, threshold="> 2500 ms",
+    "perf-lcp",
+    "performance",
+    "high",
+    "core",
+    "page",
+    "lighthouse",
+    html,
+    lighthouse,
+    threshold="> 2500 ms",
     fix="Preload and shrink the largest element; take requests out of its way.",
-)  # fmt: skip
+)
 def perf_lcp(page: Page, context: Context) -> Iterator[Evidence]:
     """Largest Contentful Paint is above 2.5 s (poor above 4 s)."""
     return _metric(page, context, "largest-contentful-paint", context.thresholds.lcp_ms, 4_000, " ms", 0)
 
 
 @page_rule(
-    "perf-cls", "performance", "high", "core", "page", "lighthouse", html, lighthouse, threshold="> 0.1",
+    "perf-cls",
+    "performance",
+    "high",
+    "core",
+    "page",
+    "lighthouse",
+    html,
+    lighthouse,
+    threshold="> 0.1",
     fix="Reserve space for images, ads and fonts.",
-)  # fmt: skip
+)
 def perf_cls(page: Page, context: Context) -> Iterator[Evidence]:
     """Cumulative Layout Shift is above 0.1 (poor above 0.25)."""
     return _metric(page, context, "cumulative-layout-shift", context.thresholds.cls, 0.25, "", 3)
 
 
 @page_rule(
-    "perf-tbt", "performance", "medium", "core", "page", "lighthouse", html, lighthouse, threshold="> 200 ms",
+    "perf-tbt",
+    "performance",
+    "medium",
+    "core",
+    "page",
+    "lighthouse",
+    html,
+    lighthouse,
+    threshold="> 200 ms",
     fix="Split or drop long scripts.",
-)  # fmt: skip
+)
 def perf_tbt(page: Page, context: Context) -> Iterator[Evidence]:
     """Total Blocking Time is above 200 ms (poor above 600 ms); in the lab it stands for INP."""
     return _metric(page, context, "total-blocking-time", context.thresholds.tbt_ms, 600, " ms", 0)
 
 
 @page_rule(
-    "perf-score-low", "performance", "medium", "core", "page", "lighthouse", html, lighthouse, threshold="< 0.9",
+    "perf-score-low",
+    "performance",
+    "medium",
+    "core",
+    "page",
+    "lighthouse",
+    html,
+    lighthouse,
+    threshold="< 0.9",
     fix="Work through Lighthouse's opportunities.",
-)  # fmt: skip
+)
 def perf_score_low(page: Page, context: Context) -> Iterator[Evidence]:
     """Lighthouse's performance score is below 0.5 (poor) or 0.9 (needs work), mobile and desktop apart."""
     for run in context.lighthouse:
@@ -87,9 +127,16 @@ def perf_score_low(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "perf-render-blocking", "performance", "medium", "core", "page", "lighthouse", html, lighthouse,
+    "perf-render-blocking",
+    "performance",
+    "medium",
+    "core",
+    "page",
+    "lighthouse",
+    html,
+    lighthouse,
     fix="Defer, inline or split what blocks the first paint.",
-)  # fmt: skip
+)
 def perf_render_blocking(page: Page, context: Context) -> Iterator[Evidence]:
     """Scripts or styles in head block the first paint."""
     for run in context.lighthouse:
@@ -107,9 +154,17 @@ def _weighed(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "perf-page-weight", "performance", "medium", "core", "page", "browser", html, _weighed, threshold="> 3 MB",
+    "perf-page-weight",
+    "performance",
+    "medium",
+    "core",
+    "page",
+    "browser",
+    html,
+    _weighed,
+    threshold="> 3 MB",
     fix="Compress what is large and defer what is not seen at first.",
-)  # fmt: skip
+)
 def perf_page_weight(page: Page, context: Context) -> Iterator[Evidence]:
     """All requests of the page together exceed the threshold."""
     weights = [(run.audits.get("total-byte-weight") or {}).get("value") or 0 for run in context.lighthouse]
@@ -119,9 +174,16 @@ def perf_page_weight(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "perf-html-large", "performance", "low", "extended", "page", "headers", html, threshold="> 200 kB",
+    "perf-html-large",
+    "performance",
+    "low",
+    "extended",
+    "page",
+    "headers",
+    html,
+    threshold="> 200 kB",
     fix="Move inline data and styles out of the document.",
-)  # fmt: skip
+)
 def perf_html_large(page: Page, context: Context) -> Iterator[Evidence]:
     """The HTML document is larger than the threshold."""
     if page.size_bytes > context.thresholds.html_bytes:
@@ -131,9 +193,16 @@ def perf_html_large(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "perf-dom-size", "performance", "low", "extended", "page", "html", html, threshold="> 1500 elements or depth > 32",
+    "perf-dom-size",
+    "performance",
+    "low",
+    "extended",
+    "page",
+    "html",
+    html,
+    threshold="> 1500 elements or depth > 32",
     fix="Simplify the markup.",
-)  # fmt: skip
+)
 def perf_dom_size(page: Page, context: Context) -> Iterator[Evidence]:
     """More elements than the threshold, or nested deeper."""
     limits = context.thresholds
@@ -144,35 +213,44 @@ def perf_dom_size(page: Page, context: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "perf-no-compression", "performance", "medium", "core", "resource", "headers", answered, headers, threshold="> 1024 bytes",
+    "perf-no-compression",
+    "performance",
+    "medium",
+    "core",
+    "resource",
+    "headers",
+    answered,
+    headers,
+    threshold="> 1024 bytes",
     fix="Turn on gzip, br or zstd for text.",
-)  # fmt: skip
+)
 def perf_no_compression(page: Page, context: Context) -> Iterator[Evidence]:
     """A text response above 1 kB is sent without gzip, br or zstd although it was asked for."""
     encoding = (page.header("content-encoding") or "").lower()
     if (
         _is_text(page.content_type or ("text/html" if page.is_html else ""))
         and page.size_bytes > context.thresholds.compress_bytes
+        and _is_plain(encoding)
     ):
-        if _COMPRESSED.isdisjoint(re.split(r"[\s,]+", encoding)):
-            yield Evidence(
-                page.url,
-                f"{page.size_bytes / 1000:,.0f} kB of {page.content_type or 'text'} are sent as they are",
-                f"Content-Encoding: {encoding}" if encoding else "",
-            )
+        yield Evidence(
+            page.url,
+            f"{page.size_bytes / 1000:,.0f} kB of {page.content_type or 'text'} are sent as they are",
+            f"Content-Encoding: {encoding}" if encoding else "",
+        )
     for url, fetched in context.resources.items():
         if (
             fetched.headers
             and _is_text(fetched.content_type)
             and (fetched.size_bytes or 0) > context.thresholds.compress_bytes
             and not fetched.is_error
+            and _is_plain(fetched.headers.get("content-encoding", ""))
         ):
-            if _COMPRESSED.isdisjoint(re.split(r"[\s,]+", fetched.headers.get("content-encoding", "").lower())):
-                yield Evidence(
-                    page.url,
-                    f"{(fetched.size_bytes or 0) / 1000:,.0f} kB of {fetched.content_type} are sent as they are",
-                    target=url,
-                )
+            size = f"{(fetched.size_bytes or 0) / 1000:,.0f} kB"
+            yield Evidence(page.url, f"{size} of {fetched.content_type} are sent as they are", target=url)
+
+
+def _is_plain(encoding: str) -> bool:
+    return _COMPRESSED.isdisjoint(re.split(r"[\s,]+", encoding.lower()))
 
 
 def _is_text(content_type: str) -> bool:
@@ -188,9 +266,15 @@ def _static(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "perf-no-cache", "performance", "low", "extended", "resource", "headers", _static,
+    "perf-no-cache",
+    "performance",
+    "low",
+    "extended",
+    "resource",
+    "headers",
+    _static,
     fix="Set a lifetime in Cache-Control, or send ETag or Last-Modified.",
-)  # fmt: skip
+)
 def perf_no_cache(page: Page, context: Context) -> Iterator[Evidence]:
     """A static file has neither Cache-Control max-age nor a validator."""
     if not page.is_html and page.is_ok and page.headers is not None and not _is_cacheable(dict(page.headers)):
@@ -217,8 +301,15 @@ def _resources_asked(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "perf-resource-broken", "performance", "high", "core", "resource", "crawl", _resources_asked, fix="Bring it back, or drop the reference.",
-)  # fmt: skip
+    "perf-resource-broken",
+    "performance",
+    "high",
+    "core",
+    "resource",
+    "crawl",
+    _resources_asked,
+    fix="Bring it back, or drop the reference.",
+)
 def perf_resource_broken(site: Site) -> Iterator[Evidence]:
     """A style sheet, script or font that a page requests answers an error."""
     for url, (kind, sources) in site.resources.items():

@@ -43,9 +43,15 @@ def _is_text(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "robots-txt-missing", "crawlability", "low", "extended", "site", "robots", robots_asked,
+    "robots-txt-missing",
+    "crawlability",
+    "low",
+    "extended",
+    "site",
+    "robots",
+    robots_asked,
     fix="Publish a robots.txt that names the sitemap, even if it allows everything.",
-)  # fmt: skip
+)
 def robots_txt_missing(site: Site) -> Iterator[Evidence]:
     """/robots.txt answers 404 or 410."""
     if _file(site).status in _MISSING:
@@ -53,9 +59,15 @@ def robots_txt_missing(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "robots-txt-error", "crawlability", "critical", "core", "site", "robots", robots_asked,
+    "robots-txt-error",
+    "crawlability",
+    "critical",
+    "core",
+    "site",
+    "robots",
+    robots_asked,
     fix="Make /robots.txt answer 200 or 404, always.",
-)  # fmt: skip
+)
 def robots_txt_error(site: Site) -> Iterator[Evidence]:
     """/robots.txt answers 5xx or times out: crawlers then treat the whole site as disallowed."""
     file = _file(site)
@@ -64,13 +76,18 @@ def robots_txt_error(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "robots-txt-invalid", "crawlability", "medium", "core", "site", "robots", _is_text, threshold="500 KiB",
+    "robots-txt-invalid",
+    "crawlability",
+    "medium",
+    "core",
+    "site",
+    "robots",
+    _is_text,
+    threshold="500 KiB",
     fix="Correct the named lines.",
-)  # fmt: skip
+)
 def robots_txt_invalid(site: Site) -> Iterator[Evidence]:
-    """Lines that are neither comments nor known directives, rules before any user-agent, paths that start with neither
-    / nor *, or a file beyond the threshold.
-    """
+    """Unknown lines, rules before any user-agent, paths that start with neither / nor *, or a file too large."""
     file = _file(site)
     for one in bad_lines(file.text):
         yield Evidence(file.url, f"line {one.number}: {one.problem}", one.line)
@@ -115,9 +132,15 @@ def robots_blocks_all(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "robots-blocked-page", "crawlability", "medium", "core", "page", "robots;crawl", robots_asked,
+    "robots-blocked-page",
+    "crawlability",
+    "medium",
+    "core",
+    "page",
+    "robots;crawl",
+    robots_asked,
     fix="Allow it, or drop the links to it.",
-)  # fmt: skip
+)
 def robots_blocked_page(site: Site) -> Iterator[Evidence]:
     """An internal linked URL is disallowed for the audit agent."""
     robots = _robots(site) if _file(site).status == 200 else None  # noqa: PLR2004
@@ -134,8 +157,15 @@ def _allows(robots: Robots, agent: str, url: str) -> bool:
 
 
 @site_rule(
-    "robots-blocks-resources", "crawlability", "medium", "core", "resource", "robots;crawl", _is_text, fix="Allow those paths.",
-)  # fmt: skip
+    "robots-blocks-resources",
+    "crawlability",
+    "medium",
+    "core",
+    "resource",
+    "robots;crawl",
+    _is_text,
+    fix="Allow those paths.",
+)
 def robots_blocks_resources(site: Site) -> Iterator[Evidence]:
     """Style sheets or scripts that pages need are disallowed for search engines."""
     robots = _robots(site)
@@ -147,9 +177,16 @@ def robots_blocks_resources(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "crawl-delay-high", "crawlability", "info", "extended", "site", "robots", _is_text, threshold="> 10 s",
+    "crawl-delay-high",
+    "crawlability",
+    "info",
+    "extended",
+    "site",
+    "robots",
+    _is_text,
+    threshold="> 10 s",
     fix="Lower it: large crawls take too long.",
-)  # fmt: skip
+)
 def crawl_delay_high(site: Site) -> Iterator[Evidence]:
     """A crawl-delay above the threshold is set for all agents."""
     delay_s = _robots(site).crawl_delay_s("*")

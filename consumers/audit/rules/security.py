@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SESSION: Final = re.compile(r"sess|sid$|^sid|auth|login|token|jwt|remember", re.IGNORECASE)
 _NO_SESSION: Final = re.compile(r"csrf|xsrf", re.IGNORECASE)
-_VERSION: Final = re.compile(r"\d+(?:\.\d+)*")
+_VERSION: Final = re.compile(r"/v?\d+(?:\.\d+)*(?![\w.])|\b\d+\.\d+")
 _SAFE_INLINE: Final = re.compile(r"'(?:nonce-|sha256-|sha384-|sha512-)", re.IGNORECASE)
 
 
@@ -48,9 +48,17 @@ def sec_mixed_content(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "sec-hsts", "security", "medium", "core", "site", "headers", _headers, https, threshold="< 15552000",
+    "sec-hsts",
+    "security",
+    "medium",
+    "core",
+    "site",
+    "headers",
+    _headers,
+    https,
+    threshold="< 15552000",
     fix="Send Strict-Transport-Security with a max-age of 180 days or more.",
-)  # fmt: skip
+)
 def sec_hsts(page: Page, context: Context) -> Iterator[Evidence]:
     """No Strict-Transport-Security on https, or a max-age under the threshold."""
     sent = page.header("strict-transport-security")
@@ -116,9 +124,15 @@ def sec_nosniff(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "sec-clickjacking", "security", "medium", "core", "site", "headers", _page_headers,
+    "sec-clickjacking",
+    "security",
+    "medium",
+    "core",
+    "site",
+    "headers",
+    _page_headers,
     fix="Send X-Frame-Options or a Content-Security-Policy with frame-ancestors.",
-)  # fmt: skip
+)
 def sec_clickjacking(page: Page, _: Context) -> Iterator[Evidence]:
     """Neither X-Frame-Options nor frame-ancestors is sent."""
     framed = page.header("x-frame-options")
@@ -134,9 +148,15 @@ def sec_clickjacking(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "sec-referrer-policy", "security", "low", "extended", "site", "headers", _headers,
+    "sec-referrer-policy",
+    "security",
+    "low",
+    "extended",
+    "site",
+    "headers",
+    _headers,
     fix="Send Referrer-Policy: strict-origin-when-cross-origin, or a tighter one.",
-)  # fmt: skip
+)
 def sec_referrer_policy(page: Page, _: Context) -> Iterator[Evidence]:
     """No Referrer-Policy."""
     if not page.header("referrer-policy") and not page.meta("referrer"):
@@ -247,8 +267,16 @@ def _tls_looked_at(site: Site) -> Skip | None:
 
 
 @site_rule(
-    "sec-tls-expiry", "security", "high", "core", "site", "tls", _tls_looked_at, threshold="14 days", fix="Renew the certificate.",
-)  # fmt: skip
+    "sec-tls-expiry",
+    "security",
+    "high",
+    "core",
+    "site",
+    "tls",
+    _tls_looked_at,
+    threshold="14 days",
+    fix="Renew the certificate.",
+)
 def sec_tls_expiry(site: Site) -> Iterator[Evidence]:
     """The certificate has expired, is for another host, or expires within the threshold."""
     tls = site.probes.tls

@@ -35,9 +35,15 @@ def _listed(site: Site) -> Iterator[tuple[str, str]]:
 
 
 @site_rule(
-    "sitemap-missing", "crawlability", "medium", "core", "site", "robots;sitemap", sitemaps_asked,
+    "sitemap-missing",
+    "crawlability",
+    "medium",
+    "core",
+    "site",
+    "robots;sitemap",
+    sitemaps_asked,
     fix="Generate an XML sitemap and name it in robots.txt.",
-)  # fmt: skip
+)
 def sitemap_missing(site: Site) -> Iterator[Evidence]:
     """No sitemap is declared in robots.txt and none answers at the common paths."""
     if not _sitemaps(site):
@@ -45,9 +51,16 @@ def sitemap_missing(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-not-declared", "crawlability", "low", "extended", "site", "robots;sitemap", robots_asked, sitemaps_found,
+    "sitemap-not-declared",
+    "crawlability",
+    "low",
+    "extended",
+    "site",
+    "robots;sitemap",
+    robots_asked,
+    sitemaps_found,
     fix="Add a Sitemap line with its absolute address to robots.txt.",
-)  # fmt: skip
+)
 def sitemap_not_declared(site: Site) -> Iterator[Evidence]:
     """A sitemap exists but robots.txt has no Sitemap line for it."""
     if not any(one.is_declared for one in _sitemaps(site)):
@@ -55,9 +68,15 @@ def sitemap_not_declared(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-invalid", "crawlability", "high", "core", "site", "sitemap", sitemaps_found,
+    "sitemap-invalid",
+    "crawlability",
+    "high",
+    "core",
+    "site",
+    "sitemap",
+    sitemaps_found,
     fix="Generate it again by the schema of sitemaps.org.",
-)  # fmt: skip
+)
 def sitemap_invalid(site: Site) -> Iterator[Evidence]:
     """Not well-formed XML, a wrong root element, entity declarations, or loc values that are not absolute URLs."""
     for sitemap in _sitemaps(site):
@@ -66,9 +85,16 @@ def sitemap_invalid(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-too-large", "crawlability", "medium", "core", "site", "sitemap", sitemaps_found, threshold="50 000 / 50 MB",
+    "sitemap-too-large",
+    "crawlability",
+    "medium",
+    "core",
+    "site",
+    "sitemap",
+    sitemaps_found,
+    threshold="50 000 / 50 MB",
     fix="Split it and publish an index.",
-)  # fmt: skip
+)
 def sitemap_too_large(site: Site) -> Iterator[Evidence]:
     """More URLs or more bytes than the threshold in one file."""
     for sitemap in _sitemaps(site):
@@ -83,9 +109,15 @@ def sitemap_too_large(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-bad-status", "crawlability", "high", "core", "page", "sitemap;crawl", sitemaps_found,
+    "sitemap-bad-status",
+    "crawlability",
+    "high",
+    "core",
+    "page",
+    "sitemap;crawl",
+    sitemaps_found,
     fix="List only addresses that answer 200.",
-)  # fmt: skip
+)
 def sitemap_bad_status(site: Site) -> Iterator[Evidence]:
     """A URL listed in the sitemap answers 3xx, 4xx or 5xx."""
     for url, sitemap in _listed(site):
@@ -117,9 +149,16 @@ def sitemap_noindex(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-blocked", "crawlability", "medium", "core", "page", "sitemap;robots", sitemaps_found, robots_asked,
+    "sitemap-blocked",
+    "crawlability",
+    "medium",
+    "core",
+    "page",
+    "sitemap;robots",
+    sitemaps_found,
+    robots_asked,
     fix="Take it out of the sitemap, or allow it.",
-)  # fmt: skip
+)
 def sitemap_blocked(site: Site) -> Iterator[Evidence]:
     """A listed URL is disallowed by robots.txt."""
     robots = site.probes.robots
@@ -134,8 +173,15 @@ def sitemap_blocked(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-non-canonical", "crawlability", "medium", "core", "page", "sitemap;crawl", sitemaps_found, fix="List the canonical address.",
-)  # fmt: skip
+    "sitemap-non-canonical",
+    "crawlability",
+    "medium",
+    "core",
+    "page",
+    "sitemap;crawl",
+    sitemaps_found,
+    fix="List the canonical address.",
+)
 def sitemap_non_canonical(site: Site) -> Iterator[Evidence]:
     """A listed URL names another URL as canonical."""
     for url, sitemap in _listed(site):
@@ -145,8 +191,15 @@ def sitemap_non_canonical(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-missing-page", "crawlability", "low", "extended", "page", "sitemap;crawl", sitemaps_found, fix="Add it to the sitemap.",
-)  # fmt: skip
+    "sitemap-missing-page",
+    "crawlability",
+    "low",
+    "extended",
+    "page",
+    "sitemap;crawl",
+    sitemaps_found,
+    fix="Add it to the sitemap.",
+)
 def sitemap_missing_page(site: Site) -> Iterator[Evidence]:
     """An indexable page found by links is in no sitemap."""
     listed = {url for url, _ in _listed(site)}
@@ -160,9 +213,15 @@ def sitemap_missing_page(site: Site) -> Iterator[Evidence]:
 
 
 @site_rule(
-    "sitemap-lastmod-bad", "crawlability", "low", "extended", "site", "sitemap", sitemaps_found,
+    "sitemap-lastmod-bad",
+    "crawlability",
+    "low",
+    "extended",
+    "site",
+    "sitemap",
+    sitemaps_found,
     fix="Write the time when each page was really changed.",
-)  # fmt: skip
+)
 def sitemap_lastmod_bad(site: Site) -> Iterator[Evidence]:
     """Lastmod is no W3C date, is in the future, or is the same second for every URL."""
     for sitemap in _sitemaps(site):
@@ -184,14 +243,21 @@ def _day(text: str) -> date | None:
 
 
 @site_rule(
-    "orphan-page", "crawlability", "medium", "core", "page", "sitemap;crawl", sitemaps_found, crawled_whole,
+    "orphan-page",
+    "crawlability",
+    "medium",
+    "core",
+    "page",
+    "sitemap;crawl",
+    sitemaps_found,
+    crawled_whole,
     fix="Link it from a page that it belongs to, or retire it.",
-)  # fmt: skip
+)
 def orphan_page(site: Site) -> Iterator[Evidence]:
     """A sitemap URL has no internal link to it."""
     for url, sitemap in dict(_listed(site)).items():
         facts = site.page(url)
-        if facts is None or url == site.start_url or facts.url == site.start_url:
+        if facts is None or site.start_url in {url, facts.url}:
             continue
         followed, unfollowed = site.inlinks(url)
         if not followed and not unfollowed and not any(site.inlinks(facts.url)):

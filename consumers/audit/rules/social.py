@@ -33,9 +33,16 @@ def _has_image(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "og-image-bad", "social", "low", "extended", "page", "crawl", _has_image, threshold="200 px",
+    "og-image-bad",
+    "social",
+    "low",
+    "extended",
+    "page",
+    "crawl",
+    _has_image,
+    threshold="200 px",
     fix="Use the absolute address of a live image of 1200x630.",
-)  # fmt: skip
+)
 def og_image_bad(page: Page, context: Context) -> Iterator[Evidence]:
     """og:image is relative, broken or smaller than the threshold."""
     image = page.open_graph["og:image"]

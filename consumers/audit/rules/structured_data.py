@@ -59,9 +59,15 @@ def _has_json(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "sd-missing", "structured-data", "low", "extended", "page", "html", indexable,
+    "sd-missing",
+    "structured-data",
+    "low",
+    "extended",
+    "page",
+    "html",
+    indexable,
     fix="Add JSON-LD of the type that fits the page.",
-)  # fmt: skip
+)
 def sd_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """No JSON-LD, microdata or RDFa on an indexable page."""
     if not page.markup:
@@ -137,9 +143,15 @@ def sd_missing_required(page: Page, _: Context) -> Iterator[Evidence]:
 
 
 @page_rule(
-    "sd-mismatch-visible", "structured-data", "low", "extended", "page", "html", _has_markup,
+    "sd-mismatch-visible",
+    "structured-data",
+    "low",
+    "extended",
+    "page",
+    "html",
+    _has_markup,
     fix="Keep markup and page in step.",
-)  # fmt: skip
+)
 def sd_mismatch_visible(page: Page, _: Context) -> Iterator[Evidence]:
     """A name, price or rating in the markup does not stand in the visible text."""
     text = f"{page.visible_text} {page.title} {' '.join(one.alt or '' for one in page.images)}".casefold()
@@ -183,8 +195,15 @@ def _deep(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "sd-breadcrumb-missing", "structured-data", "info", "extended", "page", "html", _deep, fix="Add a BreadcrumbList.",
-)  # fmt: skip
+    "sd-breadcrumb-missing",
+    "structured-data",
+    "info",
+    "extended",
+    "page",
+    "html",
+    _deep,
+    fix="Add a BreadcrumbList.",
+)
 def sd_breadcrumb_missing(page: Page, _: Context) -> Iterator[Evidence]:
     """A page deeper than one level has no BreadcrumbList."""
     if not any("BreadcrumbList" in types_of(node) for node in walk(page.nodes)):

@@ -14,15 +14,21 @@ from consumers.audit.rules.registry import page_rule
 if TYPE_CHECKING:
     from consumers.audit.page import Page
 
+_OK: Final = 200
 _TYPES: Final = {
     "html": ("text/html", "application/xhtml+xml"), "htm": ("text/html", "application/xhtml+xml"),
-    "xhtml": ("application/xhtml+xml", "text/html"), "css": ("text/css",), "json": ("application/json", "application/ld+json", "text/json", "application/manifest+json"),
+    "xhtml": ("application/xhtml+xml", "text/html"), "css": ("text/css",), "json": ("application/json",
+    "application/ld+json", "text/json", "application/manifest+json"),
     "js": ("text/javascript", "application/javascript", "application/x-javascript"),
-    "mjs": ("text/javascript", "application/javascript"), "xml": ("application/xml", "text/xml", "application/rss+xml", "application/atom+xml"),
-    "txt": ("text/plain", "text/markdown"), "pdf": ("application/pdf",), "png": ("image/png",), "jpg": ("image/jpeg", "image/jpg"),
+    "mjs": ("text/javascript", "application/javascript"), "xml": ("application/xml", "text/xml",
+    "application/rss+xml", "application/atom+xml"),
+    "txt": ("text/plain", "text/markdown"), "pdf": ("application/pdf",), "png": ("image/png",),
+    "jpg": ("image/jpeg", "image/jpg"),
     "jpeg": ("image/jpeg", "image/jpg"), "gif": ("image/gif",), "webp": ("image/webp",), "avif": ("image/avif",),
-    "svg": ("image/svg+xml",), "ico": ("image/x-icon", "image/vnd.microsoft.icon"), "woff": ("font/woff", "application/font-woff", "application/x-font-woff"),
-    "woff2": ("font/woff2", "application/font-woff2"), "mp4": ("video/mp4", "audio/mp4"), "webm": ("video/webm", "audio/webm"), "mp3": ("audio/mpeg", "audio/mp3"),
+    "svg": ("image/svg+xml",), "ico": ("image/x-icon", "image/vnd.microsoft.icon"), "woff": ("font/woff",
+    "application/font-woff", "application/x-font-woff"),
+    "woff2": ("font/woff2", "application/font-woff2"), "mp4": ("video/mp4", "audio/mp4"), "webm": ("video/webm",
+    "audio/webm"), "mp3": ("audio/mpeg", "audio/mp3"),
     "zip": ("application/zip", "application/x-zip-compressed"), "csv": ("text/csv", "application/csv"),
 }  # fmt: skip
 
@@ -33,8 +39,16 @@ def path_of(url: str) -> str:
 
 
 @page_rule(
-    "url-too-long", "url", "low", "extended", "page", "crawl", answered, threshold="> 115 characters", fix="Shorten the path.",
-)  # fmt: skip
+    "url-too-long",
+    "url",
+    "low",
+    "extended",
+    "page",
+    "crawl",
+    answered,
+    threshold="> 115 characters",
+    fix="Shorten the path.",
+)
 def url_too_long(page: Page, context: Context) -> Iterator[Evidence]:
     """The URL is longer than the threshold."""
     if len(page.url) > context.thresholds.url_max:
@@ -112,9 +126,15 @@ def _has_type(page: Page, context: Context) -> Skip | None:
 
 
 @page_rule(
-    "media-type-mismatch", "url", "medium", "core", "resource", "headers", _has_type,
+    "media-type-mismatch",
+    "url",
+    "medium",
+    "core",
+    "resource",
+    "headers",
+    _has_type,
     fix="Send the Content-Type that the file is of.",
-)  # fmt: skip
+)
 def media_type_mismatch(page: Page, context: Context) -> Iterator[Evidence]:
     """Content-Type is missing, or contradicts the file's extension or its content."""
     if not page.content_type:
@@ -131,7 +151,7 @@ def media_type_mismatch(page: Page, context: Context) -> Iterator[Evidence]:
     elif page.content_type in {"text/html", "application/xhtml+xml"} and page.is_ok and page.sniffed:
         yield Evidence(page.url, f"the content is {page.sniffed}, not HTML", f"Content-Type: {page.content_type}")
     for url, fetched in context.resources.items():
-        if fetched.status == 200 and not fetched.content_type and fetched.size_bytes:  # noqa: PLR2004
+        if not fetched.is_error and not fetched.content_type and fetched.size_bytes:
             yield Evidence(page.url, "a resource is sent without Content-Type", target=url)
         elif fetched.content_type and (detail := contradiction(url, fetched.content_type, fetched.status)) is not None:
             yield Evidence(page.url, detail, f"Content-Type: {fetched.content_type}", url)
@@ -141,14 +161,8 @@ def contradiction(url: str, content_type: str, status: int) -> str | None:
     """How a type contradicts the extension of a URL; None when it does not."""
     extension = path_of(url).rsplit("/", 1)[-1].rpartition(".")
     wanted = _TYPES.get(extension[2].lower()) if extension[1] else None
-    if (
-        status != 200
-        or wanted is None
-        or content_type in wanted
-        or (
-            content_type in {"application/octet-stream", "binary/octet-stream"}
-            and extension[2].lower() in {"woff", "woff2", "zip"}
-        )
-    ):
+    extension_name = extension[2].lower()
+    is_opaque = content_type.endswith("/octet-stream") and extension_name in {"woff", "woff2", "zip"}
+    if status != _OK or wanted is None or content_type in wanted or is_opaque:
         return None
-    return f"a .{extension[2].lower()} file is sent as {content_type}"
+    return f"a .{extension_name} file is sent as {content_type}"
