@@ -134,6 +134,8 @@ async def test_redirects_loops_sitemaps_and_what_is_left_out(open_place: Open) -
     assert (paths["late"].status, site.asked["/late"]) == (200, 3)
     assert (site.asked["/nofollow"], site.asked["/en/blog/x"], site.asked["/report.pdf"]) == (0, 0, 1)
     assert ("redirect-loop", f"{at}circle") in issues
+    assert ("redirect-chain", f"{at}old") in issues
+    assert ("redirect-chain", f"{at}new") not in issues
     assert ("orphan-page", f"{at}lonely") in issues
     assert len(found) == len(await urls_of(here, record.job_id))
 
