@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from aiohttp import web
 
 from consumers.audit.flow import flow as audit
@@ -145,7 +146,8 @@ async def audited(worker: Worker, url: str, pages: int) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     kept = await worker.resources.store.results.get(job.job_id, tenant="default")
     crawled = kept.payload["pages"]["crawled"] if kept is not None else 0
-    return {"seconds": round(seconds, 2), "pages": crawled}
+    rss_mb = psutil.Process().memory_info().rss >> 20
+    return {"seconds": round(seconds, 2), "pages": crawled, "worker_rss_mb": rss_mb}
 
 
 def scrapy_crawl(python: str, url: str, folder: Path) -> dict[str, Any]:
@@ -166,14 +168,15 @@ async def measure(pages: int, rounds: int, scrapy: str | None) -> dict[str, Any]
         with site_process(pages, folder) as url, EmbeddedServers.start(folder / "home") as servers:
             await upgrade(servers.database_url)
             place = url.removeprefix("http://").partition("/")[0]
-            ours, theirs = [], []
+            ours: list[dict[str, Any]] = []
+            theirs: list[dict[str, Any]] = []
             async with worker_of(servers, folder, place) as worker:
-                await audited(worker, url, 20)  # the CPU subprocesses start and import
+                ours.append(await audited(worker, url, 20))  # the CPU subprocesses start and import
                 for _ in range(rounds):
                     ours.append(await audited(worker, url, pages))
                     if scrapy:
                         theirs.append(await asyncio.to_thread(scrapy_crawl, scrapy, url, folder))
-    return {"pages": pages, "audit": ours, "scrapy": theirs, "cores": os.cpu_count()}
+    return {"pages": pages, "warm_up": ours[0], "audit": ours[1:], "scrapy": theirs, "cores": os.cpu_count()}
 
 
 def main() -> None:

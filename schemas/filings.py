@@ -475,9 +475,9 @@ class CompiledRow(_Frozen):
     section: str = ""
     unit: RowUnit = "amount"
     cells: tuple[CompiledCell | None, ...]
+    flags: tuple[str, ...] = ()
     concepts: tuple[str, ...] = ()
     standard_sign: Literal[1, -1] = 1
-    flags: tuple[str, ...] = ()
 
 
 class CompiledStatement(_Frozen):

@@ -18,6 +18,7 @@ class JobOutcome(BaseModel):
         revision: One outcome a revision: a job that is retried ends again.
         missing: How many things the result lacks; it lists them.
         error: Why, as a short code, when something went wrong.
+        news: What the result calls news, a line each; told to addressees only.
         links: Where to read on, below the API's address.
         origin: The job that this one repeats.
     """
@@ -34,6 +35,7 @@ class JobOutcome(BaseModel):
     trace_id: str = ""
     created_at: datetime | None = None
     finished_at: datetime
+    news: tuple[str, ...] = ()
     links: dict[str, str]
     origin: str | None = None
 

@@ -19,7 +19,7 @@ from consumers.net import urls
 from schemas.audit import Finding, KeptLink, KeptPage, PageSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from consumers.audit.document import Document
 
@@ -31,6 +31,9 @@ MAX_TEXT_CHARS: Final = 20_000
 
 THIN_WORDS: Final = 50
 """A page with fewer words and with scripts may be made by them."""
+
+OF_REDIRECTS: Final = "redirect-"
+"""How the ids of the rules begin that judge the way to a page."""
 
 _ANCHOR_CHARS: Final = 100
 _EVIDENCE_CHARS: Final = 500
@@ -64,9 +67,10 @@ def examine(document: Document, start: str, depth: int, via: str, found_on: str,
         today: The date that ages are counted to.
     """
     page = read_page(document)
-    verdicts: Iterable[Verdict] = ()
-    if not page.redirects or page.url == page.requested_url:
-        verdicts = audit_page(page, Context(today=today, home_url=start))
+    verdicts = audit_page(page, Context(today=today, home_url=start))
+    if page.redirects and page.url != page.requested_url:
+        # Where it led is judged as a page of its own.
+        verdicts = tuple(one for one in verdicts if one.rule.startswith(OF_REDIRECTS))
     by_status: dict[Status, list[str]] = {status: [] for status in Status}
     findings: list[Finding] = []
     for verdict in verdicts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from consumers.audit.geo_quality import access_of_agents, quality_of
 from consumers.net import urls
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ AI_CRAWLERS: Final = (
 
 
 def geo_of(site: Site, profile: Profile, issues: Iterable[Issue]) -> dict[str, Any]:
-    """The AI-crawler matrix, llms.txt, brand and category with evidence, and what the GEO rules found."""
+    """The AI-crawler matrix, llms.txt, markup, answers, authors and dates, brand and category, and the GEO rules."""
     probes = site.probes
     target = urls.target_of(site.start_url) if site.start_url else "/"
     readable = probes.robots_txt is not None and probes.robots_txt.status < 500 and not probes.robots_txt.failure  # noqa: PLR2004
@@ -34,6 +35,8 @@ def geo_of(site: Site, profile: Profile, issues: Iterable[Issue]) -> dict[str, A
         }
     return {
         "ai_crawlers": matrix,
+        "agents": access_of_agents(site),
+        **quality_of(site),
         "llms_txt": probes.llms_txt is not None and probes.llms_txt.status == 200,  # noqa: PLR2004 - it is there
         "profile": {name: value for name, value in asdict(profile).items() if name != "terms"},
         "issues": {one.rule: one.count for one in issues if one.category == "geo" and one.count},

@@ -11,7 +11,8 @@ from typing import Final
 
 from consumers.net import urls
 
-MIN_CHARS: Final = 100
+MIN_CHARS: Final = 50
+"""As Lighthouse has it."""
 _LINK: Final = re.compile(r"^\s*[-*+]\s*\[([^\]]*)\]\(\s*<?([^)\s>]+)", re.MULTILINE)
 _HTML: Final = re.compile(r"<!doctype html|<html|<head|<body", re.IGNORECASE)
 

@@ -223,6 +223,14 @@ def is_question(text: str) -> bool:
     return stripped.endswith(_QUESTION_MARKS) or (is_phrase and _QUESTION.match(stripped) is not None)
 
 
+def answers_something(prose: Prose, words: tuple[int, int]) -> bool:
+    """Whether a question heading is answered directly, or a summary opens the text, in so many words."""
+    low, high = words
+    return any(low <= count <= high for _, count in prose.answered) or any(
+        low <= count <= high for count in prose.opening
+    )
+
+
 def _answers(counted: list[tuple[Block, int]]) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
     questions, answered = [], []
     for position, (block, _) in enumerate(counted):

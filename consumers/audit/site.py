@@ -16,9 +16,11 @@ from consumers.audit.authorship import today
 from consumers.audit.document import Headers, Hop
 from consumers.audit.links import host_key
 from consumers.audit.page import Page
+from consumers.audit.prose import answers_something
 from consumers.audit.rules.model import Fetched
 from consumers.audit.rules.thresholds import Thresholds
 from consumers.audit.signals import Alternate
+from consumers.audit.structured import types_of, walk
 from consumers.net.robots import Robots
 
 NOFOLLOW: Final = 1
@@ -53,6 +55,14 @@ class PageFacts:
     og_image: str = ""
     phones: tuple[str, ...] = ()
     """E.164 of its ``tel:`` links."""
+    types: tuple[str, ...] = ()
+    markup_errors: int = 0
+    questions: int = 0
+    has_answer: bool = False
+    is_article: bool = False
+    has_author: bool = False
+    dated_on: str = ""
+    """The newest date that an article states; ISO, empty for none."""
 
     @property
     def is_ok(self) -> bool:
@@ -319,4 +329,11 @@ def facts_of(page: Page) -> PageFacts:
         organisations=organisations_of(page),
         og_image=page.open_graph.get("og:image", ""),
         phones=linked_phones(page),
+        types=tuple(dict.fromkeys(name for node in walk(page.nodes) for name in types_of(node))),
+        markup_errors=sum(bool(one.error) for one in page.markup),
+        questions=len(page.prose.questions),
+        has_answer=answers_something(page.prose, Thresholds().answer_words),
+        is_article=page.authorship.is_article,
+        has_author=bool(page.authorship.authors or page.authorship.byline),
+        dated_on=max((found for found, _ in page.authorship.dates), default=""),
     )

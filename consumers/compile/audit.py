@@ -198,7 +198,8 @@ async def _pages(tally: Tally, issues: Issues, ctx: StageContext) -> None:
             continue
         kept = KeptPage.model_validate(one.model_dump())
         for finding in kept.findings:
-            example = Example(url=kept.url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
+            url = kept.page.get("requested_url") or kept.url
+            example = Example(url=url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
             await issues.add(finding.rule, example, finding.count)
         rows.append(_row(kept, tally, ordinal, ctx))
         links += _leaving(kept, ordinal, ctx)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from schemas.filings import CompiledCell, CompiledRow, CompiledStatement
 
 
@@ -23,6 +25,11 @@ class StandardRow:
     label: str
     cells: tuple[CompiledCell | None, ...]
     from_keys: tuple[str, ...]
+
+
+def signed(cell: CompiledCell, row: CompiledRow) -> Decimal:
+    """A cell's value with the sign of the convention; zero has none."""
+    return cell.value * row.standard_sign + 0
 
 
 def standardised(statement: CompiledStatement) -> list[StandardRow]:
@@ -46,7 +53,7 @@ def standardised(statement: CompiledStatement) -> list[StandardRow]:
                 continue
             closest, cell = printed[0]
             used[closest.key] = None
-            taken.append(cell.model_copy(update={"value": cell.value * closest.standard_sign}))
+            taken.append(cell.model_copy(update={"value": signed(cell, closest)}))
         if used:
             lines.append(StandardRow(concept, ranked[0].label, tuple(taken), tuple(used)))
     rest = [StandardRow(None, row.label, row.cells, (row.key,)) for row in statement.rows if not row.concepts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.filings.standard import signed
 from schemas.filings import Box, Frequency, RowUnit, StatementKind
 
 if TYPE_CHECKING:
@@ -72,5 +73,5 @@ def tidy(result: FilingsResult) -> Iterator[TidyValue]:
                     restated=cell.restated, document=urls.get(cell.sha256, ""), page=cell.page, sha256=cell.sha256,
                     printed_label=cell.label, box=cell.box, printed_value=said.printed if said else cell.value,
                     corrected_by=said.by if said else "", correction=said.reason if said else "",
-                    concept=row.concepts[0] if row.concepts else "", standard_value=cell.value * row.standard_sign,
+                    concept=row.concepts[0] if row.concepts else "", standard_value=signed(cell, row),
                 )  # fmt: skip

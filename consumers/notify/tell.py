@@ -52,9 +52,11 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
     if not told or record is None:
         return Done()
     kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
-    if is_silent(record, kept.payload if kept is not None else None):
+    payload = kept.payload if kept is not None else None
+    if is_silent(record, payload):
         ctx.log.info("nothing is new, so nobody is told")
         return Done()
+    outcome = outcome.model_copy(update={"news": tuple(news_in(payload))})
     spec, gate = NotifySpec.model_validate_json(told), asyncio.Semaphore(AT_ONCE)
     details = await _details(outcome, ctx) if spec.email else []
     tries = [_mail(to, outcome, details, gate, ctx) for to in dict.fromkeys(spec.email)]

@@ -77,7 +77,8 @@ async def test_an_invented_folder_is_compared(folder: Path) -> None:
     assert totals["broken_links_precision"] == 1.0, found["sites"][0]["broken_links_wrong"]
     assert totals["contacts_recall"] == 0.5
     assert totals["article_f1"] > 0.9
-    (site,) = found["sites"]
+    site, articles = found["sites"]
+    assert articles["article_f1"] == totals["article_f1"]
     assert (site["site"], site["pages"]) == ("lamps", 2)
     assert site["contacts_missed"] == ["+442079460"]
     assert ["/flaky", "/"] not in site["broken_links_wrong"] + site["broken_links_missed"]

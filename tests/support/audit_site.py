@@ -21,6 +21,19 @@ class AuditSite:
     url: str = ""
     asked: Counter[str] = field(default_factory=Counter)
     headers: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
+    _after: tuple[int, Callable[[], None]] | None = None
+
+    def when(self, answers: int, act: Callable[[], None]) -> None:
+        """Do something once, when so many requests have come."""
+        self._after = (answers, act)
+
+    def note(self, request: web.Request) -> None:
+        """Count a request."""
+        self.asked[request.path_qs] += 1
+        self.headers.setdefault(request.path_qs, []).append(request.headers)
+        if self._after is not None and self.asked.total() >= self._after[0]:
+            act, self._after = self._after[1], None
+            act()
 
     @property
     def place(self) -> str:
@@ -44,8 +57,7 @@ async def serve_site(pages: Mapping[str, Page]) -> AsyncIterator[AuditSite]:
     site = AuditSite(dict(pages))
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        site.asked[request.path_qs] += 1
-        site.headers.setdefault(request.path_qs, []).append(request.headers)
+        site.note(request)
         found = site.pages.get(request.path_qs, site.pages.get(request.path, 404))
         if callable(found):
             found = found(request)

@@ -146,10 +146,14 @@ def test_standard_lines_have_the_convention_s_sign_and_the_closest_line_s_value(
             CompiledRow(key="revenue", label="Revenue", cells=(cell(10), None), concepts=("revenue",)),
             CompiledRow(key="tax", label="Tax", cells=(cell(2), None), concepts=("income_tax",), standard_sign=-1),
             CompiledRow(key="odd", label="Odd", cells=(cell(1), None)),
+            CompiledRow(key="fee", label="Fee", cells=(cell(0), None), concepts=("fee",), standard_sign=-1),
         ),
     )
-    lines = {row.concept: [c and int(c.value) for c in row.cells] for row in standardised(statement)}
-    assert lines == {"net_sales": [None, 7], "revenue": [10, 7], "income_tax": [-2, None], None: [1, None]}
+    lines = {row.concept: [c and f"{c.value}" for c in row.cells] for row in standardised(statement)}
+    assert lines == {
+        "net_sales": [None, "7"], "revenue": ["10", "7"], "income_tax": ["-2", None], "fee": ["0", None],
+        None: ["1", None],
+    }  # fmt: skip
     assert {row.concept: row.from_keys for row in standardised(statement)}["revenue"] == ("revenue", "turnover")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from consumers.audit.geo_quality import told_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -203,6 +205,8 @@ def _geo_blocks(parts: dict[str, Any], geo: dict[str, Any]) -> Iterator[str]:
     if crawlers := geo.get("ai_crawlers"):
         rows = [(code(name), "allowed" if is_allowed else "blocked") for name, is_allowed in crawlers.items()]
         yield "### Crawlers of language models\n\n" + table(("Agent", "The start page"), rows)
+    if found := told_of(geo):
+        yield "### What they find on the site\n\n" + "\n".join(f"- {plain(line, 300)}" for line in found)
     if keywords := (parts.get("keywords") or {}).get("terms"):
         terms = [(plain(one["term"]), f"{one['weight']:.2f}", str(one["pages"])) for one in keywords[:MAX_ROWS]]
         yield "### Keywords\n\n" + table(("Term", "Weight", "Pages"), terms)

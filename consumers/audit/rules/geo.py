@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from consumers.audit.authorship import http_date
 from consumers.audit.directives import said
 from consumers.audit.entity import own_organisations
-from consumers.audit.prose import is_question
+from consumers.audit.prose import answers_something, is_question
 from consumers.audit.rules.guards import article, home, html, indexable, rendered
 from consumers.audit.rules.model import Context, Evidence, PageGuard, Skip, applies_not
 from consumers.audit.rules.registry import page_rule
@@ -86,9 +86,7 @@ def geo_js_only_content(page: Page, context: Context) -> Iterator[Evidence]:
 def geo_no_answer_block(page: Page, context: Context) -> Iterator[Evidence]:
     """No question as heading with a self-contained paragraph below it, and no summary in the first 100 words."""
     low, high = context.thresholds.answer_words
-    if any(low <= words <= high for _, words in page.prose.answered) or any(
-        low <= words <= high for words in page.prose.opening
-    ):
+    if answers_something(page.prose, (low, high)):
         return
     if page.prose.answered:
         heading, words = page.prose.answered[0]
