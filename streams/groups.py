@@ -1,4 +1,4 @@
-"""Reading a stream as one member of a consumer group, whole batches at a time: for ingest, history and archive.
+"""Reading a stream as one member of a consumer group, whole batches at a time: for ingest and history.
 
 A batch is acknowledged after it was handled, so it is handled at least once; what a dead member left is taken over.
 """

@@ -17,6 +17,9 @@ from schemas.replays import ReplayPlan, ReplayRequest, ReplayView
 
 router = APIRouter(prefix="/replays", tags=["operations"])
 
+PLANNED_WITHIN_S = 20.0
+"""A dry run answers by then with what it has looked at."""
+
 EXAMPLE = {"select": {"flow": "filings", "since": "2026-01-01T00:00:00Z"}, "from_stage": "extract"}
 
 
@@ -36,7 +39,7 @@ async def start_replay(
     services = services_of(request)
     asked = fit(ReplayRequest, await read_json(request), "the replay")
     if dry_run:
-        return Json(await plan(means_of(services), asked, tenant=caller.tenant))
+        return Json(await plan(means_of(services), asked, tenant=caller.tenant, within_s=PLANNED_WITHIN_S))
     means_of(services)  # what a worker will need, named here when it is missing
     record = await replays_of(services).create(
         asked, tenant=caller.tenant, created_by=caller.key_id, identity=idempotency_key or ""

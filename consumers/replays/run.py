@@ -79,15 +79,25 @@ class Means:
         return answers
 
 
-async def plan(means: Means, request: ReplayRequest, *, tenant: str, most: int = LOOKED_AT) -> ReplayPlan:
+async def plan(
+    means: Means, request: ReplayRequest, *, tenant: str, most: int = LOOKED_AT, within_s: float = 3_600
+) -> ReplayPlan:
     """What a replay would do; nothing is written.
+
+    Args:
+        means: What it reads from.
+        request: What to replay.
+        tenant: Whose jobs.
+        most: Jobs that are looked at, about.
+        within_s: How long that may take; what was looked at by then is answered.
 
     Raises:
         ValueError: What was named is no job id.
     """
     selection = Selection(means.log, means.store, request.select, tenant=tenant, until=datetime.now(UTC))
     found, cursor, looked_at = ReplayPlan(), "", 0
-    while looked_at < most:
+    until_s = time.monotonic() + within_s
+    while looked_at < most and time.monotonic() < until_s:
         page = await selection.page(cursor)
         for job_id in page.unknown:
             _lacks(found, job_id, "not_found", _not_found(job_id))
