@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from streams.replay import OldTask
 from streams.states import ENDED
 
 ORDER: Final = {stage: place for place, stage in enumerate(STAGES)}
+_SIZE: Final = re.compile(rb'"size_bytes":(\d{1,12})\}$')
 _CLOSING: Final = {"completed": "done", "dead_lettered": "dead", "dropped": "dropped"}
 
 
@@ -102,9 +104,16 @@ class Recorded:
         self.status = ""
         self.tasks: dict[int, RecordedTask] = {}
         self.is_born = False
+        self.is_spoilt = False
 
     def take(self, fields: Mapping[str, str]) -> None:
-        """Add what one entry tells."""
+        """Add what one entry tells. One that is not as the log writes them spoils the record."""
+        try:
+            self._take(fields)
+        except (ValueError, KeyError, TypeError):
+            self.is_spoilt = True
+
+    def _take(self, fields: Mapping[str, str]) -> None:
         kind, number = fields.get("type", ""), int(fields.get("task") or 0)
         self.flow = self.flow or fields.get("flow", "")
         self.tenant = self.tenant or fields.get("tenant", "")
@@ -215,6 +224,9 @@ class Recorded:
                 "what is kept (MILLRACE_ARCHIVE_MAX_AGE_S), or was not archived"
             )
             raise NotRecorded(text, reason="not_recorded")
+        if self.is_spoilt:
+            text = f"an entry of job {self.job_id} in lifecycle is not as the log writes them"
+            raise NotRecorded(text, reason="incomplete")
         if self.origin:
             text = f"job {self.job_id} is itself a replay, of {self.origin}: replay that one"
             raise NotRecorded(text, reason="is_a_replay")
@@ -240,6 +252,5 @@ class Recorded:
 
 def payload_bytes(data: bytes) -> int:
     """Size of a payload; of a claim check, of what it stands for."""
-    if b'"$claim"' in data[:64]:
-        return int(orjson.loads(data).get("size_bytes", len(data)))
-    return len(data)
+    said = _SIZE.search(data) if b'"$claim"' in data[:64] else None
+    return int(said[1]) if said else len(data)

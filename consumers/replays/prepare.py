@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import ValidationError
 
+from consumers.encode import CLAIM
 from consumers.flow import UnknownFlow
 from consumers.replays.start import start_stage
 from consumers.store.inherited import UpstreamFailure
@@ -96,7 +97,9 @@ async def check_there(prepared: Prepared, blobs: Blobs, store: Store | None) -> 
     """
     job, cut = prepared.job, prepared.cut
     for task in job.tasks:
-        for sha256 in claims_in([task.data.decode("utf-8", "replace")]):
+        # Not what merely looks like one somewhere in a payload.
+        aside = claims_in([task.data.decode("utf-8", "replace")]) if task.data.startswith(CLAIM) else ()
+        for sha256 in aside:
             if not await blobs.chunks.keep_claim(sha256, tenant=job.tenant):
                 text = f"the payload of {task.stage} task {task.number} of job {job.origin} is gone ({sha256})"
                 raise NotRecorded(f"{text}; replay it from an earlier stage", reason="payload_gone")
@@ -110,8 +113,16 @@ async def check_there(prepared: Prepared, blobs: Blobs, store: Store | None) -> 
 
 async def missing_files(prepared: Prepared, blobs: Blobs) -> int:
     """How many files that the opened payloads name by SHA-256 the artifact store does not have."""
-    named = {sha for task in prepared.job.tasks for sha in _files(orjson.loads(task.data or b"null"))}
+    named = {sha for task in prepared.job.tasks for sha in _files(_json(task.data))}
     return sum([not await blobs.exists(sha, tenant=prepared.job.tenant) for sha in sorted(named)])
+
+
+def _json(data: bytes) -> Any:
+    """A payload; None for what an adopted entry brought and is no JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _files(value: Any) -> Iterator[str]:

@@ -113,6 +113,8 @@ UNTIL = [
         pytest.param([], "crawl", "not_recorded", id="nothing"),
         pytest.param(WHOLE[1:], "crawl", "not_recorded", id="no beginning"),
         pytest.param(WHOLE[:-1], "crawl", "running", id="no end"),
+        pytest.param([*WHOLE, event("completed", 3, missing="x")], "crawl", "incomplete", id="no count"),
+        pytest.param([*WHOLE, {**event("emitted"), "emitted": "["}], "crawl", "incomplete", id="no JSON"),
         pytest.param([{**BORN, "origin": "0-o"}, *WHOLE[1:]], "crawl", "is_a_replay", id="a replay"),
         pytest.param([*WHOLE[:3], *WHOLE[4:]], "extract", "incomplete", id="an emission is lost"),
         pytest.param([*WHOLE[:6], *WHOLE[7:]], "compile", "incomplete", id="an end is lost"),
