@@ -178,6 +178,9 @@ class Recorded:
             tasks = tuple(OldTask(task.number, task.stage, task.data) for task in opened)
         else:
             self._check_whole({task.number for task in upstream})
+            if start != "notify" and not any(task.state == "done" for task in upstream):
+                text = f"nothing of job {self.job_id} was done before {start}: there is nothing to go on from"
+                raise NotRecorded(f"{text}; replay it from an earlier stage, or --fetch again", reason="nothing_to_do")
             tasks = (self._tail(start if start in {"compile", "notify"} else "compile"),)
         starts_at = min((task.stage for task in tasks), key=ORDER.__getitem__)
         return Cut(

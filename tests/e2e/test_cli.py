@@ -265,8 +265,11 @@ def test_jobs_are_replayed(here: Home, done: str, failed: str) -> None:
     assert (over.returncode, "over already (done)" in over.stderr) == (1, True)
     unknown = here.done("replay", "show", "r-unknown")
     assert (unknown.returncode, "there is no replay" in unknown.stderr) == (1, True)
-    # What failed at a stage that fetches fails at nothing without fetching: there is nothing to begin with.
-    assert here.json("replay", "--dlq", "--flow", "filings", "--dry-run")["jobs"] >= 1
+    # What failed at a stage that fetches gave nothing that could be used again.
+    assert here.json("replay", "--job", failed, "--dry-run")["missing"] == {"nothing_to_do": 1}
+    planned = here.json("replay", "--dlq", "--flow", "filings", "--fetch", "--dry-run")
+    assert planned["starts_at"] == {"filings": {"crawl": planned["jobs"]}}
+    assert planned["jobs"] >= 1
     lacks = here.run("replay", "--job", "0-unheard-of", "--dry-run")
     assert "no job 0-unheard-of that fits has ended" in lacks
 

@@ -101,6 +101,7 @@ def test_a_redriven_task_is_as_it_was_mended() -> None:
     assert recorded(mended).tasks[2].data == b'{"v":1,"n":22}'
 
 
+DEAD = [BORN, event("dead_lettered", 1, stage="crawl", reason="http_403", status="failed", emits=[(2, "notify")])]
 UNTIL = [
     {**BORN, "until_stage": "classify"}, event("completed", 1, emits=[(2, "classify")]),
     event("completed", 2, status="succeeded"),
@@ -113,6 +114,8 @@ UNTIL = [
         pytest.param([], "crawl", "not_recorded", id="nothing"),
         pytest.param(WHOLE[1:], "crawl", "not_recorded", id="no beginning"),
         pytest.param(WHOLE[:-1], "crawl", "running", id="no end"),
+        pytest.param(DEAD, "extract", "nothing_to_do", id="nothing was done, no work"),
+        pytest.param(DEAD, "compile", "nothing_to_do", id="nothing was done"),
         pytest.param([*WHOLE, event("completed", 3, missing="x")], "crawl", "incomplete", id="no count"),
         pytest.param([*WHOLE, {**event("emitted"), "emitted": "["}], "crawl", "incomplete", id="no JSON"),
         pytest.param([{**BORN, "origin": "0-o"}, *WHOLE[1:]], "crawl", "is_a_replay", id="a replay"),
