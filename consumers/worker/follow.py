@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mode import Service
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from streams import retention
 from streams.archiver import WITHIN_S, Archiver, raw_ranges
@@ -111,14 +111,14 @@ class ArchiveFollower(Service):
     async def _step(self, keys: PartitionKeys) -> float:
         try:
             return await self._archiver.step(keys)
-        except (*AWAY, TransientError) as error:
+        except (*AWAY, TransientError, ResponseError) as error:  # full, flushed, a replica by now
             logger.warning("archive waits: %s", error)
             return 1.0
 
     async def on_shutdown(self) -> None:
         """Leave the partitions to others, and close the connection."""
         for keys in self._keys.all_partitions:
-            with suppress(*AWAY, TransientError):
+            with suppress(*AWAY, TransientError, ResponseError):
                 await self._archiver.let_go(keys)
         await self._client.aclose()
 

@@ -207,6 +207,18 @@ async def test_the_archive_holds_each_entry_once_whoever_dies(
     await reading.aclose()
 
 
+async def test_archiving_goes_on_after_the_log_was_flushed(valkey_url: str, namespace: str, tmp_path: Path) -> None:
+    async with here(valkey_url, namespace, noop, artifacts_url=str(tmp_path)) as place:
+        await place.start(follows=(ArchiveFollower,))
+        await place.ended(await place.submit("noop"))
+        await caught_up(place, "archive")
+        await place.log.client.delete(place.log.keys.partition(0).lifecycle)
+        again = await place.submit("noop")
+        await place.ended(again)
+        await caught_up(place, "archive")
+        assert again in {fields["job"] for _, fields in await archived(place.resources.blobs, namespace)}
+
+
 async def _killed(*_: object) -> None:
     raise KilledError
 
