@@ -5,8 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from streams import archive
 from streams.archive import _sortable, claims_in, overlapping
 from streams.archiver import pause_s
+from streams.blobs import Blobs
+from streams.objects import IN_MEMORY
 from streams.retention import cutoff_ms
 
 DAY_MS = 86_400_000
@@ -54,6 +57,20 @@ def test_claim_checks_are_found_however_often_they_were_quoted() -> None:
     quoted = orjson.dumps([1, "f", "", plain]).decode()
     assert claims_in([plain]) == claims_in([quoted]) == claims_in([orjson.dumps(quoted).decode()]) == {sha}
     assert claims_in(["", '{"claim":"' + sha + '"}', '{"$claim":"12"}']) == set()
+
+
+async def test_who_reads_page_by_page_lists_a_day_once_until_told_to_forget() -> None:
+    async with Blobs.open(IN_MEMORY) as blobs:
+        chunks, opened = blobs.chunks, archive.Opened(most=1)
+
+        async def ids() -> list[str]:
+            return [entry_id async for entry_id, _ in archive.read(chunks, "n", 0, opened=opened)]
+
+        for at in (1, 2):
+            await archive.write(chunks, "n", 0, [(f"{at}-0", {"type": "started", "job": "0-a"})])
+            assert await ids() == ["1-0"]
+        opened.forget()
+        assert await ids() == ["1-0", "2-0"]
 
 
 def key(first: str, last: str) -> str:
