@@ -217,8 +217,8 @@ async def test_nothing_is_kept_of_limits_that_nobody_uses(
     plain = Limits(client, namespace)
     await plain.reserve("r", "a", Rate(5))
     await plain.reserve("r", "b", Rate(5))
-    await plain.acquire("c", "a", ConcurrencyLimit(1, ttl_ms=100))
-    await plain.acquire("c", "b", ConcurrencyLimit(1, ttl_ms=100))
+    await plain.acquire("c", "a", ConcurrencyLimit(1, ttl_ms=20_000))
+    await plain.acquire("c", "b", ConcurrencyLimit(1, ttl_ms=20_000))
     keys = [key async for key in client.scan_iter(f"{namespace}:*")]
     assert len(keys) == 4
     assert [key for key in keys if await client.pttl(key) < 0] == []
