@@ -87,6 +87,9 @@ async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> 
         assert await search(place, "mill", '"barley was cheap"') == []
         again = await place.call("POST", f"documents/{first['document_id']}/reindex")
         assert (await place.ended(again.body["job_id"]))["status"] == "succeeded"
+    logged = (await place.call("GET", f"audit_log?action=collection.search&target={made.body['id']}")).body["items"]
+    assert logged[-1]["detail"]["query"] == "Barley was dear"
+    assert logged[-1]["detail"]["documents"][0] == first["document_id"]
     document = (await place.call("GET", f"documents/{first['document_id']}")).body
     assert (document["flow"], document["status"], document["pages"]) == ("documents", "indexed", 3)
     chunks = (await place.call("GET", f"documents/{first['document_id']}/chunks?limit=1")).body
