@@ -7,7 +7,8 @@
 Reads the office files and PDFs of the shared samples into one collection of a PostgreSQL of its own, in a temporary
 folder, without a model. Asks eight words in a row from passages (is the passage that has them first?) and questions in
 other words than the documents use (is a passage of the page that answers among the first ten?). The questions were
-written from the pages, not from what the search finds, and nothing of the ranking was chosen by them.
+written before any was asked, and nothing of the ranking was chosen by them. Their pages were looked up by keywords, the
+first few of each: another page may answer too, and counts as a miss.
 """
 
 from __future__ import annotations
