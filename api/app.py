@@ -15,6 +15,7 @@ from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
     audit_reports,
     audits,
+    collected_documents,
     collections,
     companies,
     company_statements,
@@ -104,6 +105,7 @@ def create_app(
     for routes in (
         audit_reports,
         audits,
+        collected_documents,
         collections,
         companies,
         company_statements,

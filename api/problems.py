@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from consumers.edit import BadEdit
 from consumers.flow import UnknownFlow
+from consumers.llm import LlmError
 from consumers.net.errors import FetchRefusedError
 from consumers.schedules import NoSuchSchedule
 from consumers.store import BadCursorError
@@ -77,6 +78,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not-downloaded": Kind(409, "The document's bytes are not here", "Download it first; `detail` says how."),
     "nothing-to-retry": Kind(409, "The job has no dead letters", "Only what was dead-lettered can be retried."),
     "legal-hold": Kind(409, "It is under legal hold", "An admin lifts the hold of the collection first."),
+    "no-model": Kind(409, "No language model may be asked", "`detail` says what to set, or why the model is refused."),
     "result-expired": Kind(410, "The result has expired", "Submit the job again; `result_ttl_s` says how long."),
     "too-large": Kind(413, "The body is too large", "Upload large data first and refer to it."),
     "unsupported-media-type": Kind(415, "The body is not declared as JSON", "Send `Content-Type: application/json`."),
@@ -85,6 +87,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "refused-target": Kind(422, "The target is refused", "Name a public address, or let the operator allow this one."),
     "submission-conflict": Kind(422, "Submitted before with another body", "Use another key, or the same body."),
     "internal": Kind(500, "Something went wrong here", "The log has the reason under the `incident` given."),
+    "model-failed": Kind(
+        502, "The language model failed", "`detail` says what it answered and which setting to look at."
+    ),
     "unavailable": Kind(503, "A part of Millrace is away", "Try again; `GET /health/ready` says which part."),
 }
 """Name -> kind. The name is the last part of the type URI."""
@@ -159,7 +164,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]], *, inside: tuple[str | int
     return found
 
 
-def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 - a table
+def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911, PLR0912 - a table
     """The problem that a foreseen exception stands for; None for a surprise."""
     match error:
         case Problem():
@@ -184,6 +189,10 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 - a t
             return Problem("unavailable", str(error), headers=headers, extra={"reason": error.reason})
         case PermanentError(reason="no_database"):
             return Problem("unavailable", str(error), extra={"reason": error.reason})
+        case PermanentError(reason="no_llm" | "no_embedding" | "leaves_machine"):
+            return Problem("no-model", str(error), extra={"reason": error.reason})
+        case PermanentError() if isinstance(error, LlmError) or error.reason == "embedding_endpoint":
+            return Problem("model-failed", str(error), extra={"reason": error.reason})
         case BadPause() | BadEdit():
             return Problem("invalid-request", str(error), errors=[_in_body("body", str(error))])
         case _ if isinstance(error, AWAY) or _is_full(error):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from api.keys import ApiKeys
 from api.live import Hub
 from consumers.cpu.pool import CpuPool
+from consumers.llm import Endpoint
 from consumers.store import Store
 from streams.blobs import Blobs
 from streams.connect import connect
@@ -45,6 +46,7 @@ class Services:
     cpu: CpuPool
     database: Store | None
     pressure: Pressure
+    llm: Endpoint | None
 
     @property
     def store(self) -> Store:
@@ -72,16 +74,19 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
     hub = Hub(redis_url, keys)
+    llm = Endpoint(settings) if settings.llm_base_url is not None else None
     # Its child starts with the first page that somebody wants drawn.
     cpu = CpuPool(1, recycle_after=RECYCLE_AFTER["heavy"])
     try:
         async with hub:
             yield Services(
                 settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, cpu, store,
-                Pressure(client, keys),
+                Pressure(client, keys), llm,
             )  # fmt: skip
     finally:
         await cpu.aclose()
+        if llm is not None:
+            await llm.aclose()
         blobs.close()
         if store is not None:
             await store.close()

@@ -11,18 +11,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import concurrent.futures
+import io
 import json
+import multiprocessing
 import random
+import resource
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from reportlab.pdfgen import canvas
+
 from consumers.documents.chunks import chunks_of
 from consumers.documents.hashed import DIMENSION, NAME, buckets_of, embed
 from consumers.documents.rank import fingerprint
 from consumers.documents.text import Block, TextBuilder
-from consumers.documents.work import packed
+from consumers.documents.work import packed, read_and_cut
 from consumers.search import search
 from consumers.store import Store, upgrade
 from consumers.store.passages import NewPassage
@@ -45,6 +51,28 @@ def prose(rng: random.Random, words: list[str], chars: int) -> str:
     weights = [1 / (rank + 5) for rank in range(len(words))]
     text = " ".join(rng.choices(words, weights, k=chars // 6))
     return text[:chars]
+
+
+def pages_memory(rng: random.Random, words: list[str], count: int = 300) -> dict[str, float]:
+    """Peak memory of the CPU subprocess that reads a PDF of so many pages, 3,000 characters each."""
+    file = io.BytesIO()
+    paper = canvas.Canvas(file)
+    for _ in range(count):
+        text = prose(rng, words, 3_000)
+        for row in range(0, len(text), 60):
+            paper.drawString(40, 800 - row // 60 * 14, text[row : row + 60])
+        paper.showPage()
+    paper.save()
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        began = time.perf_counter()
+        chars, peak_kb = pool.submit(_read_once, file.getvalue()).result()
+        took = time.perf_counter() - began
+    return {"pdf_pages": count, "pdf_chars": chars, "pdf_read_s": took, "pdf_peak_mb": peak_kb / 1_024}
+
+
+def _read_once(data: bytes) -> tuple[int, int]:
+    read = read_and_cut(data, "long.pdf", 4_000, 400, 2_000)
+    return len(read.text), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 async def put(store: Store, collection_id: str, sha256: str, texts: list[str]) -> float:
@@ -129,7 +157,7 @@ async def measured(url: str, passages: int, indexed: int) -> dict[str, float]:
     rng = random.Random(7)  # noqa: S311 - the same texts each time
     words = vocabulary(rng)
     pool = [prose(rng, words, 4_000) for _ in range(2_000)]
-    figures = chunking(rng, words) | marking(pool)
+    figures = chunking(rng, words) | marking(pool) | pages_memory(rng, words)
     await upgrade(url)
     async with Store.connect(url) as store:
         collection = await store.collections.create("bench", CollectionSettings(), tenant=TENANT)

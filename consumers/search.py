@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.documents import hashed, rank
 from consumers.embeddings import choose
-from consumers.embeddings.endpoint import EndpointEmbedder
+from consumers.embeddings.local import LOCAL
 from consumers.store.passages import Filters
-from schemas.documents import Passage, SearchRequest, settings_of
+from schemas.documents import EmbeddingChoice, Passage, SearchRequest, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +66,15 @@ async def _vector(query: str, collection: Collection, operator: Settings) -> lis
     """The query as a vector of the model that is searched; None for one that is only being built."""
     if collection.embedding is None:
         return None
-    settings = settings_of(collection.settings)
+    # Which need not be the one that the settings name: that may be on its way.
     if collection.embedding == hashed.NAME:
-        settings = settings.model_copy(update={"embedding": type(settings.embedding)()})
+        chosen = EmbeddingChoice()
+    elif collection.embedding.startswith(LOCAL):
+        chosen = EmbeddingChoice(provider="local")
+    else:
+        chosen = EmbeddingChoice(provider="endpoint", model=collection.embedding)
+    settings = settings_of(collection.settings).model_copy(update={"embedding": chosen})
     embedder = choose(collection, settings, operator).embedder
-    if embedder.name != collection.embedding and isinstance(embedder, EndpointEmbedder):
-        embedder.name = collection.embedding
     if embedder.name != collection.embedding:
         return None
     (vector,) = await embedder.embed([query])

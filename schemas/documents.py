@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -195,7 +196,11 @@ class SearchRequest(Asked):
 
 
 class AnswerRequest(Asked):
-    """The body of a question."""
+    """The body of a question.
+
+    Attributes:
+        passages: How many of the best passages the model is given.
+    """
 
     question: str = Field(min_length=1, max_length=2_000)
     passages: int = Field(default=8, ge=1, le=30)
@@ -229,6 +234,51 @@ class Passage(BaseModel):
     highlights: tuple[tuple[int, int], ...]
     folded: tuple[tuple[str, int], ...] = ()
     image: str | None = None
+
+
+class Citation(BaseModel):
+    """A span of a document that supports a statement.
+
+    Attributes:
+        statement: Index of the statement, from 0.
+        quote: The document's text from `start` to `end`.
+        first_page: Of the passage that it stands in; so `last_page`, `section` and `image`.
+    """
+
+    statement: int
+    document_id: str
+    document: str
+    ordinal: int
+    quote: str
+    start: int
+    end: int
+    first_page: int | None
+    last_page: int | None
+    section: str | None
+    image: str | None
+
+
+class CollectionAnswer(BaseModel):
+    """An answer to a question.
+
+    Attributes:
+        answer: The statements joined; None when there is none, and then `reason` says why: ``no_passages``,
+            ``not_in_passages``, or ``unsupported`` when the model said what the passages do not.
+        citations: At least one for each statement.
+        dropped: Quotes and statements of the model that were not believed.
+        usage: Tokens.
+    """
+
+    collection_id: str
+    question: str
+    answer: str | None = None
+    reason: Literal["no_passages", "not_in_passages", "unsupported"] | None = None
+    detail: str | None = None
+    statements: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    dropped: int = 0
+    usage: dict[str, int] = Field(default_factory=dict)
+    cost_usd: Decimal | None = None
 
 
 def settings_of(stored: dict[str, Any]) -> CollectionSettings:

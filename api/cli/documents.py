@@ -29,7 +29,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find passages in a collection."""
-    from api.cli.lookup import here
+    from api import audit
+    from api.cli.lookup import TENANT, here
     from consumers import search as searching
     from schemas.documents import SearchRequest
 
@@ -37,7 +38,11 @@ def search(
         async with here() as services:
             found = await _collection(services, collection)
             request = SearchRequest(query=query, limit=limit, kinds=tuple(kind or ()))
-            return await searching.search(services.store, services.settings, found, request)
+            passages = await searching.search(services.store, services.settings, found, request)
+            documents = list(dict.fromkeys(one.document_id for one in passages))
+            detail = {"query": query, "found": len(passages), "documents": documents}
+            await audit.record(services, audit.cli_actor(), "collection.search", found.id, detail, tenant=TENANT)
+            return passages
 
     passages = run(ask())
     if as_json:

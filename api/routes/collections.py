@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from api import audit
 from api.auth import Caller, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
 from api.collected import collection_of, document_view, drop_bytes, refuse_if_held
 from api.json_response import Json, items
 from api.problems import Problem
 from api.services import Services, services_of
+from consumers.answer import answer
 from consumers.embeddings import model_of
 from consumers.search import search
 from consumers.store.collections import NameTaken
-from schemas.documents import CollectionRequest, SearchRequest, settings_of
+from schemas.documents import AnswerRequest, CollectionRequest, SearchRequest, settings_of
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consumers.store.models import Collection
+    from schemas.documents import Citation, Passage
 
 router = APIRouter(prefix="/collections", tags=["documents"])
 
@@ -119,7 +124,28 @@ async def search_collection(request: Request, caller: Reader, collection_id: str
         passages = await search(services.store, services.settings, found, asked)
     except ValueError as error:
         raise Problem("invalid-request", f"the search does not fit: since or until: {error}") from None
+    detail = {"query": asked.query, "found": len(passages), "documents": _documents_of(passages)}
+    await audit.record(services, caller.actor, "collection.search", found.id, detail, tenant=caller.tenant)
     return Json({"collection_id": found.id, "embedding": found.embedding, "items": passages, "next": None})
+
+
+@router.post("/{collection_id}/answer", openapi_extra=body_schema(AnswerRequest, {"question": "When does it end?"}))
+async def answer_question(request: Request, caller: Reader, collection_id: str) -> Response:
+    """Answer a question from the collection's passages, by the operator's language model.
+
+    Every citation is a span of a document; a statement without one is left out. Without any the answer is null.
+    """
+    services = services_of(request)
+    found = await collection_of(services, collection_id, caller)
+    asked = fit(AnswerRequest, await read_json(request), "the question")
+    said = await answer(services.store, services.settings, services.llm, found, asked)
+    detail = {"question": asked.question, "reason": said.reason, "documents": _documents_of(said.citations)}
+    await audit.record(services, caller.actor, "collection.answer", found.id, detail, tenant=caller.tenant)
+    return Json(said)
+
+
+def _documents_of(found: Iterable[Passage | Citation]) -> list[str]:
+    return list(dict.fromkeys(one.document_id for one in found))
 
 
 def _check_embedding(asked: CollectionRequest, services: Services) -> None:
@@ -137,7 +163,7 @@ def _view(collection: Collection, documents: int | None = None) -> dict[str, Any
         "embedding": {"model": collection.embedding, "dimension": collection.dimension},
         "created_at": collection.created_at,
         "links": {
-            "self": at, "documents": f"{at}/documents", "search": f"{at}/search",
+            "self": at, "documents": f"{at}/documents", "search": f"{at}/search", "answer": f"{at}/answer",
         },
     }  # fmt: skip
     return shown if documents is None else {**shown, "documents": documents}

@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,6 +17,7 @@ from api.documents import document_at, document_view, statement_view
 from api.json_response import Json, items
 from api.problems import Problem
 from api.services import Services, services_of
+from consumers.documents.marks import draw_passage
 from consumers.filings.page_image import draw_page
 from consumers.store.models import Document
 from schemas.filings import Box, Statement
@@ -97,24 +99,42 @@ async def get_page(
     page: Annotated[int, Path(ge=1, le=100_000)],
     box: Annotated[list[str] | None, Query(max_length=MOST_BOXES)] = None,
     cell: Annotated[list[str] | None, Query(max_length=MOST_BOXES)] = None,
+    chunk: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
 ) -> Response:
     """A page of a PDF as an image, with boxes drawn on it.
 
     `box` is ``left,bottom,right,top`` in points from the page's lower left corner; `cell` the id of a cell of the
-    document's statements. Both may be given several times.
+    document's statements; both may be given several times. `chunk` is the ordinal of a passage, when the document is
+    one of a collection: what the page has of it is framed.
     """
     services = services_of(request)
-    document = await document_at(services, document_id, caller.tenant)
     boxes = [_box(text) for text in box or ()]
+    collected = await collected_of(services, document_id, caller)
+    if collected is not None:
+        data = await services.blobs.read(collected.sha256, tenant=caller.tenant)
+        if chunk is None:
+            return await _drawn(services, document_id, page, draw_page, data, page, boxes)
+        found = await services.store.passages.load([(collected.id, chunk)], tenant=caller.tenant)
+        if not found:
+            raise Problem(
+                "not-found", f"document {document_id} has no passage {chunk}; see /documents/{document_id}/chunks"
+            )
+        passage = found[collected.id, chunk].passage.text
+        return await _drawn(services, document_id, page, draw_passage, data, page, passage)
+    document = await document_at(services, document_id, caller.tenant)
     boxes += await _boxes_of(services, document, page, cell or [])
     try:
         data = await services.blobs.read(_sha256_of(document), tenant=caller.tenant)
     except BlobNotFound:
         raise _not_downloaded(document) from None
+    return await _drawn(services, document.id, page, draw_page, data, page, boxes)
+
+
+async def _drawn(services: Services, document_id: str, page: int, draw: Callable[..., bytes], *given: Any) -> Response:
     try:
-        png = await services.cpu.run(draw_page, data, page, boxes, timeout_s=IMAGE_S, memory_mb=IMAGE_MB)
+        png = await services.cpu.run(draw, *given, timeout_s=IMAGE_S, memory_mb=IMAGE_MB)
     except MillraceError as error:
-        raise Problem("not-found", f"page {page} of document {document.id} cannot be drawn: {error}") from error
+        raise Problem("not-found", f"page {page} of document {document_id} cannot be drawn: {error}") from error
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 

@@ -11,8 +11,9 @@ from consumers.documents.language import configuration_of, language_of
 from consumers.documents.limits import ReadLimits
 from consumers.documents.rank import fingerprint
 from consumers.documents.read import read_document
+from consumers.documents.scans import MOST_PAGES, Scans, is_installed
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised when the same bytes would be read differently."""
 
 
@@ -23,7 +24,7 @@ class ReadDocument:
     Attributes:
         fingerprints: Of the passages, in order.
         counts: How many passages each bucket of `consumers.documents.hashed` occurs in: bucket to number.
-        empty_pages: Pages without usable text: images that nobody could read.
+        empty_pages: Pages without usable text: images that nobody could read, or nothing at all.
     """
 
     kind: Kind
@@ -45,7 +46,8 @@ def read_and_cut(data: bytes, name: str, chunk_chars: int, overlap_chars: int, m
     Raises:
         DocumentRefused: It is none that can be read, or one that should not be.
     """
-    kind, document = read_document(data, name, ReadLimits(max_pages=max_pages))
+    scans = Scans() if is_installed() else None
+    kind, document = read_document(data, name, ReadLimits(max_pages=max_pages), scans)
     chunks = chunks_of(document, chars=chunk_chars, overlap=overlap_chars)
     language = document.language or language_of(document.text)
     counts: dict[int, int] = {}
@@ -54,11 +56,20 @@ def read_and_cut(data: bytes, name: str, chunk_chars: int, overlap_chars: int, m
             counts[bucket] = counts.get(bucket, 0) + 1
     cut = list(document.cut)
     if document.empty_pages:
-        cut.append(f"{len(document.empty_pages)} pages have no text of their own and were not recognised")
+        cut.append(_unread(len(document.empty_pages), scans))
     return ReadDocument(
         kind, document.text, document.title, language, configuration_of(language), document.page_count, chunks,
         [fingerprint(chunk.text) for chunk in chunks], counts, cut, list(document.empty_pages),
     )  # fmt: skip
+
+
+def _unread(count: int, scans: Scans | None) -> str:
+    """What became of pages without usable text, and what to do about it."""
+    if scans is None:
+        return f"{count} pages have no text of their own and tesseract is not installed: install it and reindex"
+    if scans.left == 0:
+        return f"{count} pages have no text of their own; only {MOST_PAGES} were recognised: split the document"
+    return f"{count} pages have no text of their own and none was recognised on them"
 
 
 def packed(counts: dict[int, int]) -> bytes:

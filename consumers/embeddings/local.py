@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+LOCAL: Final = "local:"
+"""Begins the name of every such model."""
 
 
 class LocalEmbedder:
@@ -20,7 +24,7 @@ class LocalEmbedder:
     tokens = 0
 
     def __init__(self, folder: Path) -> None:
-        self.name = f"local:{folder.name}"
+        self.name = f"{LOCAL}{folder.name}"
         self._folder = folder
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:

@@ -88,7 +88,7 @@ class Pictures:
             tops.append(top)
             if any(_is_titled(top, pattern) for pattern in TITLES.values()):
                 titled.append(page)
-        self.languages = _language_of(" ".join(tops))
+        self.languages = language_of(" ".join(tops))
         wanted = dict.fromkeys(p for page in titled for p in (page, page + 1) if p in known)
         return list(wanted)[:MOST_READ]
 
@@ -125,15 +125,24 @@ class Pictures:
         if picture is None:
             return []
         png, height = picture
-        return _words_in(_tesseract(png, self.languages, dpi), dpi, height)
+        return _words_in(tesseract(png, self.languages, dpi), dpi, height)
 
 
-def _tesseract(png: bytes, languages: str, dpi: int) -> str:
-    """The words of a picture as tesseract's table; "" when it fails or takes too long."""
+def tesseract(png: bytes, languages: str, dpi: int, *, is_table: bool = True) -> str:
+    """The words of a picture; "" when tesseract is not there, fails or takes too long.
+
+    Args:
+        png: The picture.
+        languages: As tesseract names its models, joined by ``+``.
+        dpi: Of the picture.
+        is_table: Words with their boxes, one a row, of a page taken as one block; else its plain text, of a page
+            whose columns are told apart.
+    """
     path = command()
     if path is None:
         return ""
-    arguments = [path, "stdin", "stdout", "-l", languages, "--psm", "6", "--dpi", str(dpi), "tsv"]
+    layout, form = ("6", "tsv") if is_table else ("3", "txt")
+    arguments = [path, "stdin", "stdout", "-l", languages, "--psm", layout, "--dpi", str(dpi), form]
     environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
     try:
         done = subprocess.run(  # noqa: S603 - no shell, no argument from the document
@@ -191,8 +200,8 @@ def _is_titled(top: str, pattern: re.Pattern[str]) -> bool:
     return any(pattern.search(line) and len(line) < 130 for line in top.splitlines())  # noqa: PLR2004 - a title is short
 
 
-def _language_of(text: str) -> str:
-    """English, and the other language that the pages are in, when its model is installed."""
+def language_of(text: str) -> str:
+    """Tesseract's name of the models for a text: English, with the other language it is in when that is installed."""
     counts = {name: len(re.findall(words, text, re.IGNORECASE)) for name, words in _LANGUAGES.items()}
     best = max(counts, key=lambda name: counts[name])
     many = counts[best] > 2 * len(re.findall(r"\b(?:and|of|the|for)\b", text, re.IGNORECASE)) + 2

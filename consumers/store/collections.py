@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from consumers.store.models import CollectedDocument, Collection, JobArtifact, PassageRow, Upload
+from consumers.store.models import CachedVector, CollectedDocument, Collection, JobArtifact, PassageRow, Upload
+from consumers.store.models.documents import digest_of
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.documents import CollectionSettings
 
@@ -252,12 +253,17 @@ class CollectedDocuments:
         return Page(rows, write_cursor(int(rows[-1].ordinal)) if more else None)
 
     async def remove(self, document_id: str, *, tenant: str) -> tuple[str, ...]:
-        """Remove a document with its passages and vectors.
+        """Remove a document with its passages and vectors, those kept for their texts with them.
 
         Returns:
             Digests of bytes that nothing refers to any more, to be removed from the artifact store.
         """
         async with self._database.begin() as session:
+            mine = (PassageRow.document_id == document_id, PassageRow.tenant == tenant)
+            texts = select(digest_of(PassageRow.text)).where(*mine)
+            await session.execute(
+                delete(CachedVector).where(CachedVector.tenant == tenant, CachedVector.sha256.in_(texts))
+            )
             gone = (
                 await session.execute(
                     delete(CollectedDocument)

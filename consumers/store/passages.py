@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.models import CachedVector, CollectedDocument, Collection, PassageRow, PassageVector
+from consumers.store.models.documents import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +107,13 @@ class Passages:
             # The row's lock makes two deliveries of the same task take turns.
             if await session.scalar(noted) is None:
                 return False
-            await session.execute(delete(PassageRow).where(PassageRow.document_id == document.id))
+            mine = PassageRow.document_id == document.id
+            before = set(await session.scalars(select(digest_of(PassageRow.text)).where(mine)))
+            before -= {hashlib.sha256(one.text.encode()).hexdigest() for one in passages}
+            await session.execute(
+                delete(CachedVector).where(CachedVector.tenant == document.tenant, CachedVector.sha256.in_(before))
+            )
+            await session.execute(delete(PassageRow).where(mine))
             if rows:
                 await session.execute(insert(PassageRow), rows)
         return True

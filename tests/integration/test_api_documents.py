@@ -1,11 +1,13 @@
 """Collections, uploads, documents and search over HTTP, with a real worker behind."""
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 
 from consumers.documents.flow import flow
 from tests.support.api_place import ApiPlace, api_place
@@ -49,6 +51,21 @@ async def search(place: ApiPlace, collection: str, query: str, **more: Any) -> l
     return items
 
 
+async def shows_the_passage(place: ApiPlace, found: dict[str, Any]) -> None:
+    plain = f"{place.url}{found['image'].partition('?')[0]}"
+    images = []
+    for url in (plain, f"{place.url}{found['image']}"):
+        async with place.session.get(url, headers={"Authorization": f"Bearer {place.key}"}) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/png")
+            images.append(Image.open(io.BytesIO(await answer.read())).convert("RGB"))
+    bare, marked = images
+    assert bare.size == marked.size
+    yellow = [sum(image.getchannel("B").histogram()[:220]) for image in images]
+    assert yellow[1] > yellow[0] + 1_000
+    path = plain.removeprefix(place.url)
+    assert (await place.call("GET", f"{path}?chunk=99")).status == 404
+
+
 async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> None:
     made = await place.call("POST", "collections", {"name": "mill"})
     assert (made.status, made.headers["location"]) == (201, f"/api/v1/collections/{made.body['id']}")
@@ -61,6 +78,7 @@ async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> 
         start, end = first["highlights"][0]
         assert first["text"][start:end] == "Barley was dear"
         assert first["image"] == f"/api/v1/documents/{first['document_id']}/pages/1.png?chunk=0"
+        await shows_the_passage(place, first)
         text = (await place.call("GET", f"documents/{first['document_id']}/text")).body
         assert text[first["start"] : first["end"]] == first["text"]
         assert [one["document"] for one in await search(place, "mill", "who repairs wheels", kinds=["docx"])] == [
@@ -69,6 +87,9 @@ async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> 
         assert await search(place, "mill", '"barley was cheap"') == []
         again = await place.call("POST", f"documents/{first['document_id']}/reindex")
         assert (await place.ended(again.body["job_id"]))["status"] == "succeeded"
+    logged = (await place.call("GET", f"audit_log?action=collection.search&target={made.body['id']}")).body["items"]
+    assert logged[-1]["detail"]["query"] == "Barley was dear"
+    assert logged[-1]["detail"]["documents"][0] == first["document_id"]
     document = (await place.call("GET", f"documents/{first['document_id']}")).body
     assert (document["flow"], document["status"], document["pages"]) == ("documents", "indexed", 3)
     chunks = (await place.call("GET", f"documents/{first['document_id']}/chunks?limit=1")).body
@@ -98,10 +119,13 @@ async def test_walls_between_tenants(place: ApiPlace) -> None:
         ("GET", f"documents/{document}"),
         ("GET", f"documents/{document}/text"),
         ("GET", f"documents/{document}/chunks"),
+        ("GET", f"documents/{document}/pages/1.png?chunk=0"),
+        ("POST", f"collections/{made['id']}/answer"),
         ("POST", f"documents/{document}/reindex"),
         ("DELETE", f"documents/{document}"),
     ):
-        body = {"query": "barley"} if path.endswith("search") else None
+        bodies = {"search": {"query": "barley"}, "answer": {"question": "barley?"}}
+        body = bodies.get(path.rpartition("/")[2])
         assert (await place.call(method, path, body)).status == 404, (method, path)
     async with place.worker():
         job = {"flow": "documents", "spec": {"collection": "theirs", "uploads": [sent]}}

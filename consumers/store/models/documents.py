@@ -149,3 +149,8 @@ class CachedVector(Base):
     sha256: Mapped[str] = mapped_column(primary_key=True)
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def digest_of(column: Any) -> Any:
+    """SHA-256 of a text, as the database works it out and `CachedVector` keeps it."""
+    return func.encode(func.sha256(func.convert_to(column, "UTF8")), "hex")
