@@ -27,6 +27,7 @@ from api.routes import (
     health,
     job_parts,
     jobs,
+    leads,
     limits,
     live,
     operations,
@@ -115,6 +116,7 @@ def create_app(
         filings_tasks,
         job_parts,
         jobs,
+        leads,
         limits,
         live,
         operations,
@@ -125,7 +127,7 @@ def create_app(
         websites,
     ):
         app.include_router(routes.router, prefix=API)
-    for router in (live.root, health.router, pages.router):
+    for router in (live.root, health.router, pages.router, leads.router):
         app.include_router(router)
     app.add_middleware(
         Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads"
