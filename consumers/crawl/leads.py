@@ -45,7 +45,7 @@ _ERROR: Final = 400
     accepts=Listing,
     emits=("crawl", "classify"),
     policy=StagePolicy(
-        soft_timeout_s=3_300, timeout_s=3_600, concurrency=2, retry=RetryPolicy(max_attempts=6, base_s=10, cap_s=600)
+        soft_timeout_s=3_300, timeout_s=3_600, concurrency=2, retry=RetryPolicy(max_attempts=6, base_s=2, cap_s=600)
     ),
 )
 async def crawl(listing: Listing, ctx: StageContext) -> Outcome:

@@ -13,7 +13,18 @@ from sqlalchemy.dialects.postgresql import insert
 from consumers.leads.identity import hashes_of, is_same, keys_of, suppression_hash
 from consumers.leads.merge import merged
 from consumers.leads.score import reasons_of, score_of
-from consumers.store.models import Contribution, Lead, LeadBlock, LeadEvent, LeadKey, LeadSuppression
+from consumers.store.models import (
+    CollectedDocument,
+    Contribution,
+    Document,
+    JobArtifact,
+    Lead,
+    LeadBlock,
+    LeadEvent,
+    LeadKey,
+    LeadSuppression,
+    Upload,
+)
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.leads import FoundLead
 
@@ -235,7 +246,8 @@ class Leads:
         """Erase a lead, its timeline and what its jobs collected of it; keep hashes that keep it out.
 
         Returns:
-            The digests of its website's pages, for the caller to remove; None when there is no such lead.
+            The digests of its website's pages that nothing else refers to, for the caller to remove; None when
+            there is no such lead.
         """
         async with self._database.begin() as session:
             await session.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(tenant))))
@@ -254,7 +266,7 @@ class Leads:
                 )
             )
             await session.execute(delete(Lead).where(Lead.id == lead_id, Lead.tenant == tenant))
-        return tuple(page.sha256 for page in found.pages)
+            return await _unused(session, {page.sha256 for page in found.pages}, tenant)
 
     async def suppress(self, key: str, *, tenant: str) -> list[str]:
         """Keep a key (``e:``, ``p:``, ``d:``) out from now on; answers the ids of the leads that have it now."""
@@ -268,6 +280,19 @@ class Leads:
         async with self._database.begin() as session:
             await _suppress(session, (suppression_hash(tenant, key),), tenant)
             return list(await session.scalars(select(Lead.id).where(Lead.tenant == tenant, has_it)))
+
+
+async def _unused(session: AsyncSession, digests: set[str], tenant: str) -> tuple[str, ...]:
+    """Those of these digests that nothing of the tenant refers to: bytes that are the same are kept once."""
+    used: set[str] = set()
+    for model in (CollectedDocument, Document, JobArtifact, Upload):
+        query = select(model.sha256).where(model.tenant == tenant, model.sha256.in_(digests))
+        used.update(one for one in await session.scalars(query) if one is not None)
+    for digest in digests - used:
+        pages = select(Lead.id).where(Lead.tenant == tenant, Lead.payload["pages"].contains([{"sha256": digest}]))
+        if await session.scalar(pages.limit(1)) is not None:
+            used.add(digest)
+    return tuple(sorted(digests - used))
 
 
 async def _suppress(session: AsyncSession, hashes: Iterable[str], tenant: str) -> None:
