@@ -6,6 +6,7 @@ Consent overlay, infinite scroll, cards filled by script, detail panels, duplica
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,6 +89,7 @@ class ListingSite:
         ]
         self.shown += self.shown[:3]
         self.asked: list[str] = []
+        self.at_second_batch: Callable[[], Awaitable[None]] | None = None
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -115,6 +117,9 @@ class ListingSite:
             return web.Response(text=_PAGE, content_type="text/html")
         if request.path == "/listing/items":
             begin = int(request.query["from"])
+            if begin == BATCH and self.at_second_batch is not None:
+                happens, self.at_second_batch = self.at_second_batch, None
+                await happens()
             return web.json_response(self.shown[begin : begin + BATCH])
         if request.path.startswith("/sites/"):
             _, _, number, *rest = request.path.split("/")
