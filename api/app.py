@@ -28,6 +28,7 @@ from api.routes import (
     health,
     job_parts,
     jobs,
+    leads,
     limits,
     live,
     operations,
@@ -117,6 +118,7 @@ def create_app(
         filings_tasks,
         job_parts,
         jobs,
+        leads,
         limits,
         live,
         operations,
@@ -127,7 +129,7 @@ def create_app(
         websites,
     ):
         app.include_router(routes.router, prefix=API)
-    for router in (live.root, health.router, pages.router):
+    for router in (live.root, health.router, pages.router, leads.router):
         app.include_router(router)
     app.add_middleware(
         Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads"

@@ -195,6 +195,17 @@ class Settings(BaseSettings):
     llm_output_price: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars for a million tokens out."""
 
+    # Where leads come from, beside listings and files
+
+    places_key: SecretStr | None = None
+    """Google API key for the Places API (New). Unset: `leads` jobs with source `places` are refused."""
+
+    places_url: Annotated[str, _url("http", "https")] = "https://places.googleapis.com"
+    """Where the Places API is."""
+
+    overpass_url: Annotated[str, _url("http", "https")] = "https://overpass-api.de/api/interpreter"
+    """Where OpenStreetMap's Overpass API is."""
+
     # What audits ask of others; unset parts are told as not measured
 
     pagespeed_key: SecretStr | None = None

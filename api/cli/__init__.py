@@ -17,6 +17,7 @@ from api.cli import (
     evaluations,
     health,
     jobs,
+    leads,
     letters,
     limits,
     mend,
@@ -89,6 +90,7 @@ workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
+app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,

@@ -15,8 +15,8 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "task", "companies",
-    "search", "collections", "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages", "pause",
-    "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
+    "search", "collections", "leads", "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages",
+    "pause", "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
     "health", "migrate", "backup", "restore", "setup", "eval", "bench",
 )  # fmt: skip
 INTERRUPTED: Final = 130

@@ -18,6 +18,7 @@ from consumers.store.documents import Documents
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
+from consumers.store.leads import LeadLists, Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
@@ -55,6 +56,8 @@ class Store:
         documents: Of companies, with what was read from them.
         collections: And what was uploaded for them.
         collected: Documents of collections.
+        leads: The lead book.
+        lead_lists: What is kept out of it by name.
         passages: Of collected documents, with their vectors.
     """
 
@@ -82,6 +85,8 @@ class Store:
         self.collections = Collections(database)
         self.collected = CollectedDocuments(database)
         self.passages = Passages(database)
+        self.leads = Leads(database)
+        self.lead_lists = LeadLists(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry task companies search collections audit-page "
-    "robots-check worker api workers streams stages pause resume purge dlq replay limits schedule suppressions "
-    "audit-log keys doctor health migrate backup restore setup eval bench"
+    "demo up submit run jobs job result logs trace cancel retry task companies search collections leads "
+    "audit-page robots-check worker api workers streams stages pause resume purge dlq replay limits schedule "
+    "suppressions audit-log keys doctor health migrate backup restore setup eval bench"
 )
 
 

@@ -31,6 +31,7 @@ from consumers.store.models.filings import (
     DocumentStatement,
 )
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
+from consumers.store.models.leads import Lead, LeadBlock, LeadEvent, LeadKey, LeadSuppression
 from consumers.store.models.llm import LlmAnswer, LlmCall
 from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result, Suppression
 
@@ -61,6 +62,11 @@ __all__ = [
     "JobArtifact",
     "JobLog",
     "JobLogTotal",
+    "Lead",
+    "LeadBlock",
+    "LeadEvent",
+    "LeadKey",
+    "LeadSuppression",
     "LlmAnswer",
     "LlmCall",
     "PassageRow",
