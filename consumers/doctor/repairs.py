@@ -33,12 +33,13 @@ class Repaired:
     did: str
 
 
-async def repair(patient: Patient, *, dry_run: bool = False) -> list[Repaired]:
+async def repair(patient: Patient, *, dry_run: bool = False, forget: bool = True) -> list[Repaired]:
     """Repair what can be repaired without a person; safe to call at any time, and beside running workers.
 
     Args:
         patient: What is repaired.
         dry_run: Change nothing, tell what would be done.
+        forget: Whether findings that were noted for people are dropped; not where no person has seen them.
     """
     done = await _released(patient, dry_run=dry_run)
     done += await _groups(patient, dry_run=dry_run)
@@ -52,7 +53,8 @@ async def repair(patient: Patient, *, dry_run: bool = False) -> list[Repaired]:
         again = (await survey(patient.client, patient.keys)).suspects if mended else ()
         mended += await mend(patient.log, patient.blobs.chunks, [one for one in again if one.kind in worklog.WHAT])
         done += [Repaired("log", one.suspect.job, one.did) for one in mended if one.did]
-    return [*done, *await _history(patient, dry_run=dry_run), *await _told(patient, dry_run=dry_run)]
+    done += await _history(patient, dry_run=dry_run)
+    return [*done, *await _told(patient, dry_run=dry_run)] if forget else done
 
 
 async def _released(patient: Patient, *, dry_run: bool) -> list[Repaired]:

@@ -13,6 +13,7 @@ from consumers.maintenance.digest import digest
 from consumers.maintenance.health import health
 from consumers.maintenance.memory import memory
 from consumers.maintenance.repairs import stale
+from consumers.maintenance.sweep import sweep
 from consumers.maintenance.yard import Chore
 
 CHORES: Final[Mapping[str, Chore]] = {
@@ -21,4 +22,5 @@ CHORES: Final[Mapping[str, Chore]] = {
     "health": health,
     "memory": memory,
     "stale": stale,
+    "sweep": sweep,
 }

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from consumers.doctor import repair
 from consumers.maintenance.yard import Yard
 from schemas.maintenance import Report
 from schemas.names import LANES, POOLS, STAGES
@@ -23,6 +24,9 @@ GONE_MS: Final = 86_400_000
 """A consumer that showed nothing for so long, and is not there, does not come back: names are not used twice."""
 
 OVERDUE_MS: Final = 300_000
+
+SAID: Final = 20
+"""Repairs of the log that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ async def stale(yard: Yard) -> Report:
     counts: dict[str, int] = {}
     said: list[str] = []
     failures: list[Exception] = []
-    for name, repair in REPAIRS.items():
+    for name, one in REPAIRS.items():
         try:
-            done = await repair(yard)
+            done = await one(yard)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             failures.append(error)
         else:
@@ -57,6 +61,12 @@ async def stale(yard: Yard) -> Report:
     if failures:
         raise failures[0]
     return yard.report(*said, counts=counts)
+
+
+async def mended_log(yard: Yard) -> Repaired:
+    """What the doctor repairs without a person: entries, jobs and counters that do not fit together."""
+    done = await repair(yard, dry_run=yard.order.dry_run, forget=False)
+    return Repaired(len(done), tuple(f"{one.what}: {one.did}" for one in done[:SAID]))
 
 
 async def absent_workers(yard: Yard) -> Repaired:
@@ -106,6 +116,7 @@ def _streams(yard: Yard) -> list[str]:
 
 
 REPAIRS: Final[Mapping[str, Repair]] = {
+    "log": mended_log,
     "absent_workers": absent_workers,
     "left_consumers": left_consumers,
     "overdue_timers": overdue_timers,

@@ -34,6 +34,7 @@ from consumers.worker.watchdog import DEAF_AFTER_S, Watchdog
 from schemas.jobs import JobRequest
 from schemas.maintenance import Order, Report
 from schemas.settings import Settings
+from streams.errors import PermanentError
 from streams.findings import Finding, Findings
 from streams.keys import Keys
 from streams.overrides import Override, Overrides
@@ -57,7 +58,8 @@ def yard(
     **order: Any,
 ) -> Yard:
     def kept() -> Store:
-        assert store is not None
+        if store is None:
+            raise PermanentError("there is no database here", reason="no_database")
         return store
 
     return Yard(
@@ -285,6 +287,29 @@ async def scheduled(valkey_url: str, store_url: str, namespace: str) -> AsyncIte
     async with here(valkey_url, namespace, noop, maintenance, store_url=store_url) as place:
         await asyncio.gather(*(place.start(follows=(ScheduleLoop, HistoryFollower)) for _ in range(2)))
         yield place
+
+
+async def test_payloads_that_nothing_refers_to_are_swept(valkey_url: str, namespace: str) -> None:
+    async with here(valkey_url, namespace, noop) as place:
+        chunks = place.resources.blobs.chunks
+        await chunks.put_claim(b"x" * 70_000, tenant="default")
+        later = datetime.now(UTC) + timedelta(days=2)
+        assert (await done(place, "sweep", now=later, dry_run=True)).counts["claims"] == 1
+        assert (await done(place, "sweep")).counts["claims"] == 0, "it is young"
+        assert (await done(place, "sweep", now=later)).counts["claims"] == 1
+        assert (await done(place, "sweep", now=later)).counts["claims"] == 0
+
+
+async def test_stale_jobs_are_mended_as_the_doctor_does(valkey_url: str, namespace: str) -> None:
+    async with here(valkey_url, namespace, noop) as place:
+        job = (await submit(place.log, place.flows, JobRequest(flow="noop", spec={}))).job_id
+        keys = place.log.keys.of_job(job)
+        await place.log.client.hset(keys.job(job), "crawl.open", 7)
+        assert (await done(place, "stale", dry_run=True)).counts["log"] >= 1
+        report = await done(place, "stale")
+        assert report.counts["log"] >= 1
+        assert any(job in line for line in report.said)
+        assert (await done(place, "stale", dry_run=True)).counts["log"] == 0
 
 
 async def test_the_built_in_schedules_come_with_the_workers_and_their_jobs_run(
