@@ -42,8 +42,16 @@ class Proxy:
         self._links.add(task)
         task.add_done_callback(self._links.discard)
 
+    async def _connection(self, to_client: asyncio.StreamWriter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the server; when there is none, the client's is ended."""
+        try:
+            return await asyncio.open_connection("127.0.0.1", self.server_port)
+        except BaseException:
+            to_client.transport.abort()
+            raise
+
     async def _link(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_connection("127.0.0.1", self.server_port)
+        from_server, to_server = await self._connection(to_client)
         is_cut = is_muted = False
 
         async def requests() -> None:
@@ -90,7 +98,8 @@ async def proxied(server_url: str) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         proxy._listener.close()
-        links = list(proxy._links)
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
+        await asyncio.sleep(0)  # what was accepted already becomes a link
+        while links := list(proxy._links):
+            for link in links:
+                link.cancel()
+            await asyncio.gather(*links, return_exceptions=True)
