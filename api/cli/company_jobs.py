@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from api.services import Services
+
 from api.cli.company_ask import CompanyArgument, ask
 from api.cli.root import Usage, run
-from api.cli.screen import Json
+from api.cli.screen import Json, next_step, print_json, say
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end, and show how it goes.")]
 
@@ -46,12 +49,40 @@ def watch_company(
     *,
     email: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="Gets a mail when there is news.")] = None,
     webhook: Annotated[str | None, typer.Option(metavar="URL", help="Gets a POST when there is news.")] = None,
+    every: Annotated[str, typer.Option(metavar="1d", help="Look again and again: 12h, 1d; `off` ends it.")] = "",
+    cron: Annotated[str, typer.Option(metavar="'0 7 * * 1-5'", help="Look again and again, at these times.")] = "",
     wait: Wait = False,
     as_json: Json = False,
 ) -> None:
-    """Look now whether a company has filed or restated anything; tell only of that."""
+    """Look whether a company has filed or restated anything; tell only of that."""
     told = {key: value for key, value in (("email", email), ("webhook", webhook)) if value}
+    if every or cron:
+        _watch_again(company_id, told, every, cron, as_json=as_json)
+        return
     _work(company_id, {"notify": told or None}, "watch", wait=wait, as_json=as_json)
+
+
+def _watch_again(company_id: str, told: dict[str, Any], every: str, cron: str, *, as_json: bool) -> None:
+    """Make, change or end the schedule of a company's watch."""
+    from api.cli.lookup import TENANT
+    from api.cli.schedules import seconds_of
+    from api.companies import company_at
+    from api.company_watch import WatchRequest, unwatch, watch
+
+    async def keep(services: Services) -> str:
+        company = await company_at(services, company_id, TENANT)
+        if every == "off":
+            await unwatch(services, company)
+            return ""
+        timing = {"cron": cron} if cron else {"every_s": seconds_of(every)}
+        return (await watch(services, company, WatchRequest.model_validate({**timing, "notify": told or None}))).name
+
+    name = ask(keep)
+    if as_json:
+        print_json({"schedule": name or None})
+    else:
+        say(f"The company is watched by schedule {name}." if name else "The company is not watched any more.")
+        next_step(("schedule list", "shows when it comes next"))
 
 
 def _work(company_id: str, options: dict[str, Any], act: str, *, wait: bool, as_json: bool) -> None:

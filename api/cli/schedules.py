@@ -82,7 +82,7 @@ def schedule_add(
 
     job = {"flow": flow, "spec": payload_from(spec), "priority": priority}
     asked = {
-        "name": name, "cron": cron, "every_s": _seconds(every) if every else None, "time_zone": time_zone,
+        "name": name, "cron": cron, "every_s": seconds_of(every) if every else None, "time_zone": time_zone,
         "missed": missed, "missed_most": missed_most, "about": about, "job": job,
     }  # fmt: skip
     try:
@@ -222,7 +222,12 @@ def _when(view: Any) -> str:
     return f"{view.cron} {view.time_zone}"
 
 
-def _seconds(text: str) -> int:
+def seconds_of(text: str) -> int:
+    """Seconds of ``30s``, ``15m``, ``2h`` or ``1d``.
+
+    Raises:
+        Usage: It is none of these.
+    """
     match = re.fullmatch(r"([0-9]{1,9}) ?(s|m|min|h|d)", text.strip())
     if match is None:
         raise Usage(f"--every {text!r}: give a number and a unit, as 30s, 15m, 2h or 1d")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.auth import Reader, Submitter
 from api.bodies import body_schema, fit, read_json
 from api.companies import CompanyBody, CompanyChange, company_at, company_view, create, take_csv
+from api.company_watch import WatchRequest, unwatch, watch
 from api.documents import document_view
 from api.filings_jobs import TaskOptions, company_job
 from api.json_response import Json, items
@@ -110,7 +111,7 @@ async def replace_company(request: Request, caller: Submitter, company_id: str) 
 async def remove_company(request: Request, caller: Submitter, company_id: str) -> Response:
     """Forget a company with its documents, statements and corrections; jobs and their results stay."""
     services = services_of(request)
-    await company_at(services, company_id, caller.tenant)
+    await unwatch(services, await company_at(services, company_id, caller.tenant))
     await services.store.companies.remove(company_id, tenant=caller.tenant)
     return Response(status_code=204)
 
@@ -142,6 +143,22 @@ async def watch_company(request: Request, caller: Submitter, company_id: str) ->
     job = company_job(company, options, watch=True)
     accepted = await accept(services, job, caller)
     return Json(accepted, 202, {"Location": f"{API}/jobs/{accepted.job_id}"})
+
+
+@router.put("/{company_id}/watch", openapi_extra=body_schema(WatchRequest, {"every_s": 86_400}))
+async def watch_company_again(request: Request, caller: Submitter, company_id: str) -> Response:
+    """Look by a schedule, cron or interval; `notify` is told only of a new filing or a restatement."""
+    services = services_of(request)
+    asked = fit(WatchRequest, await read_json(request), "the watch")
+    return Json(await watch(services, await company_at(services, company_id, caller.tenant), asked))
+
+
+@router.delete("/{company_id}/watch", status_code=204)
+async def unwatch_company(request: Request, caller: Submitter, company_id: str) -> Response:
+    """Look by no schedule any more."""
+    services = services_of(request)
+    await unwatch(services, await company_at(services, company_id, caller.tenant))
+    return Response(status_code=204)
 
 
 async def _changed(request: Request, company_id: str, tenant: str, values: dict[str, Any]) -> Response:

@@ -220,6 +220,27 @@ def key_of(place: ApiPlace) -> dict[str, str]:
     return {"Authorization": f"Bearer {place.key}"}
 
 
+async def test_a_company_is_watched_by_a_schedule(here: tuple[ApiPlace, DemoSite]) -> None:
+    place, _ = here
+    made = await place.call("POST", "companies", {"name": "Arden", "url": "https://example.com/investors"})
+    path = f"companies/{made.body['id']}/watch"
+    hook = {"webhook": "https://example.com/hook"}
+    daily = await place.call("PUT", path, {"every_s": 86_400, "notify": hook})
+    assert (daily.status, daily.body["every_s"]) == (200, 86_400)
+    weekdays = await place.call("PUT", path, {"cron": "0 7 * * 1-5", "time_zone": "Europe/Vienna"})
+    assert (weekdays.status, weekdays.body["name"]) == (200, daily.body["name"])
+    (kept,) = (await place.call("GET", "schedules")).body["items"]
+    assert kept["cron"] == "0 7 * * 1-5"
+    assert kept["job"]["spec"]["watch"] is True
+    assert kept["job"]["spec"]["company"] == {"id": made.body["id"]}
+    assert (await place.call("PUT", path, {"every_s": 1, "cron": "* * * * *"})).status == 422
+    assert [(await place.call("DELETE", path)).status for _ in range(2)] == [204, 204]
+    assert (await place.call("GET", "schedules")).body["items"] == []
+    await place.call("PUT", path, {"every_s": 60})
+    await place.call("DELETE", f"companies/{made.body['id']}")
+    assert (await place.call("GET", "schedules")).body["items"] == []
+
+
 async def test_companies_are_changed_removed_and_taken_from_csv(place: ApiPlace, tenant: str) -> None:
     await place.become(tenant)
     text = "Name;Ticker;URL\nArden plc;ARD;https://arden.example/ir\n;;https://bolt.example/\nBad;B;ftp://x\nArden;ARD;https://arden.example/\n"
