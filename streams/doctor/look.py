@@ -167,9 +167,9 @@ class _Looking:
         while True:
             match = "".join(f"[{c}]" if c in "*?[" else c for c in prefix) + "*"
             answer = await self._client.execute_command("SCAN", cursor, "MATCH", match, "COUNT", SCANNED_A_CALL, **node)
-            if isinstance(answer, dict):  # a Cluster answers by node
-                (answer,) = answer.values()
             cursor, found = answer
+            if isinstance(cursor, dict):  # a Cluster's client tells the cursor of each node it asked
+                (cursor,) = cursor.values()
             names = (key.decode() for key in found)
             page = [name for name in names if ":" not in name[len(prefix) :]]  # not its parked lists and once sets
             if page:

@@ -92,7 +92,7 @@ def test_a_command(running: tuple[Home, Running], jobs: Callable[[str], str], li
 def test_the_commands_that_stay(running: tuple[Home, Running]) -> None:
     home, _ = running
     with contextlib.ExitStack() as stack:  # all at once: most of it is waiting for processes to start and end
-        make = [shutil.which("make") or "make", "worker", "ARGS=--json"]
+        make = [shutil.which("make") or "make", "--no-print-directory", "worker", "ARGS=--json"]
         options: dict[str, Any] = {"cwd": REPOSITORY, "env": home.env, "stdout": subprocess.PIPE, "text": True}
         made = stack.enter_context(subprocess.Popen(make, process_group=0, **options))
         lines = [line.removeprefix("./millrace ").split() for line in STAYS if line != "make worker"]

@@ -130,7 +130,8 @@ async def test_it_ends_with_a_killed_worker(site: ScriptSite) -> None:
         sys.executable, "-c", program, site.allow, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
     assert worker.stdout is not None
-    chromiums = [psutil.Process(int(pid)) for pid in (await worker.stdout.readline()).split()]
+    pids = [int(pid) for pid in (await worker.stdout.readline()).split()]
+    chromiums = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     assert chromiums
     os.kill(worker.pid, signal.SIGKILL)
     await worker.wait()

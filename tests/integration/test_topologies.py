@@ -21,6 +21,7 @@ from consumers.outcome import Done, Outcome, Reject
 from consumers.replays.gather import Chosen, recorded
 from consumers.replays.record import Replays
 from consumers.schedules import Kept, Ticker
+from consumers.store import Store
 from consumers.submit import new_job
 from consumers.worker.follow import ArchiveFollower, HistoryFollower, Retention
 from consumers.worker.ingest import Ingest
@@ -34,7 +35,7 @@ from schemas.schedules import ScheduleChange
 from streams import archive
 from streams.connect import AWAY
 from streams.copying import Copy, begin, carry_out
-from streams.errors import Refused, TransientError
+from streams.errors import PermanentError, Refused, TransientError
 from streams.keys import job_id_for
 from streams.log import Log
 from streams.policy import AtOnce, RateLimit, StagePolicy
@@ -212,6 +213,10 @@ async def test_what_happens_to_a_job_is_told_live_everywhere(redis_url: str, nam
             assert [entry.entry_id for entry in heard if entry] == [entry_id for entry_id, _ in told]
 
 
+def no_database() -> Store:
+    raise PermanentError("there is no database here", reason="no_database")
+
+
 async def test_schedules_limits_and_chores_work_everywhere(redis_url: str, namespace: str, tmp_path: Path) -> None:
     gone: list[int] = []
 
@@ -234,7 +239,7 @@ async def test_schedules_limits_and_chores_work_everywhere(redis_url: str, names
         (state,) = await ticker.book.states([schedule])
         assert (await place.ended(state.job_id)).status == "succeeded"
         for chore in ("memory", "health", "stale"):
-            yard = Yard(Order(chore=chore), now, place.log, place.settings, lambda: None, lambda: None)  # type: ignore[arg-type,return-value]
+            yard = Yard(Order(chore=chore), now, place.log, place.settings, no_database, lambda: place.resources.blobs)
             assert (await CHORES[chore](yard)).chore == chore
         await ticker.book.remove(schedule)
         assert await ticker.run_due(now + timedelta(seconds=60)) == 0
