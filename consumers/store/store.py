@@ -46,7 +46,6 @@ class Store:
         happenings: What a digest tells.
         cleanup: Removes what is old.
         companies: With their compiled statements.
-        documents: With what was read from them.
         corrections: What people said about compiled cells.
         crawled: Pages as they were read last.
         llm: What language models answered, and what it cost.
