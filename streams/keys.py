@@ -169,10 +169,6 @@ class Keys:
         """What all workers have counted."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
-        self.limits = f"{namespace}:limits"
-        """What operators set limits to at run time."""
-        self.findings = f"{namespace}:findings"
-        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
