@@ -76,6 +76,23 @@ def test_jobs(here: Home, done: str, failed: str) -> None:
     assert done in here.run("jobs")
 
 
+def test_a_job_s_bundle_fails_here_as_it_did_there(here: Home, failed: str, done: str, tmp_path: Path) -> None:
+    file = tmp_path / "failed.zip"
+    told = here.json("job", "export", failed, "--to", str(file))
+    assert (told["flow"], told["failed"], told["file"]) == ("filings", [1], str(file))
+    assert told["versions"]["stage.crawl"]
+    shown = here.run("job", "import", str(file), code=1)
+    assert "crawl #1, which failed with" in shown
+    assert "Traceback" in shown
+    tried = here.json("job", "import", str(file), "--task", "1", code=1)
+    assert (tried["stage"], tried["outcome"]) == ("crawl", "raised")
+    fine = tmp_path / "fine.zip"
+    assert "job import" in here.run("job", "export", done, "--to", str(fine), "--task", "2")
+    assert "No task of noop job" in here.run("job", "import", str(fine))
+    assert here.json("job", "import", str(fine), "--task", "2")["outcome"] == "done"
+    assert "no such" in here.done("job", "import", str(tmp_path / "none.zip")).stderr.lower()
+
+
 def test_job(here: Home, done: str) -> None:
     assert here.json("job", done)["stages"]["extract"] == {"open": 0, "done": 3, "failed": 0}
     shown = here.run("job", done)
