@@ -69,6 +69,17 @@ def test_a_part_of_a_flow(here: Home) -> None:
     assert list(job["stages"]) == ["download", "notify"] or list(job["stages"]) == ["download"]
 
 
+def test_a_plan_submits_nothing_and_says_what_jobs_alike_needed(here: Home, done: str) -> None:
+    before = len(here.lines("jobs", "--flow", "noop", "--limit", "1000"))
+    planned = here.json("submit", "noop", "--dry-run")
+    assert (planned["dry_run"], planned["stage"], planned["estimate"]["based_on"] >= 1) == (True, "crawl", True)
+    shown = here.run("submit", "noop", "--dry-run")
+    assert "nothing is submitted" in shown
+    assert "jobs of this flow that ended here" in shown
+    assert len(here.lines("jobs", "--flow", "noop", "--limit", "1000")) == before
+    assert done
+
+
 def test_jobs(here: Home, done: str, failed: str) -> None:
     jobs = {job["job_id"]: job["status"] for job in here.lines("jobs", "--limit", "1000")}
     assert (jobs[done], jobs[failed]) == ("succeeded", "failed")
