@@ -90,9 +90,9 @@ def _submit_command(flow: "Flow") -> Callable[..., None]:
         email: Annotated[
             list[str] | None, typer.Option(metavar="ADDRESS", help="Gets a mail at the end.", rich_help_panel=WHEN)
         ] = None,
-        dry_run: Annotated[
+        plan: Annotated[
             bool,
-            typer.Option("--dry-run", help="Only say what it would be, and is expected to need.", rich_help_panel=WHEN),
+            typer.Option("--plan", help="Only say what it would be, and is expected to need.", rich_help_panel=WHEN),
         ] = False,
         as_json: Json = False,
         **fields: Any,
@@ -103,7 +103,7 @@ def _submit_command(flow: "Flow") -> Callable[..., None]:
             **_given(job_id=job_id, priority=_number(priority), from_stage=from_stage, until_stage=until_stage),
             **_given(run_at=run_at, expires_at=expires_at, notify=_given(webhook=webhook, email=email) or None),
         }
-        if dry_run:
+        if plan:
             _print_plan(run(_plan(asked)), as_json=as_json)
             return
         raise typer.Exit(run(_submit(flow, asked, wait=wait, as_json=as_json)))

@@ -71,9 +71,9 @@ def test_a_part_of_a_flow(here: Home) -> None:
 
 def test_a_plan_submits_nothing_and_says_what_jobs_alike_needed(here: Home, done: str) -> None:
     before = len(here.lines("jobs", "--flow", "noop", "--limit", "1000"))
-    planned = here.json("submit", "noop", "--dry-run")
+    planned = here.json("submit", "noop", "--plan")
     assert (planned["dry_run"], planned["stage"], planned["estimate"]["based_on"] >= 1) == (True, "crawl", True)
-    shown = here.run("submit", "noop", "--dry-run")
+    shown = here.run("submit", "noop", "--plan")
     assert "nothing is submitted" in shown
     assert "jobs of this flow that ended here" in shown
     assert len(here.lines("jobs", "--flow", "noop", "--limit", "1000")) == before
