@@ -96,9 +96,12 @@ async def test_from_a_file_to_the_book_and_out_of_it_for_good(here: Place) -> No
         assert {one["code"] for one in lead.reasons} == {"no_website", "phone", "liked"}
         again = await result(here, (await here.run(**asked)).job_id)
         assert (again.new, [one.lead_id for one in again.leads]) == (0, [lead.id])
-        assert await here.store.leads.erase(lead.id, tenant=TENANT) == ()
+        seal = await here.store.lead_suppressions.seal(here.worker.settings, here.worker.resources.blobs)
+        gone = await here.store.lead_erasure.leads([lead.id], tenant=TENANT, seal=seal)
+        assert (gone.leads, gone.digests) == ((lead.id,), frozenset())
         assert await here.store.leads.get(lead.id, tenant=TENANT) is None
-        erased = await result(here, (await here.run(**asked)).job_id)
-        assert (erased.suppressed, erased.leads) == (1, ())
-    collected = [one async for one in here.store.contributions.of(record.job_id, tenant=TENANT)]
-    assert all("Sleepy" not in str(one) for one in collected)
+        here_again = await here.run(**asked)
+        erased = await result(here, here_again.job_id)
+        assert (erased.suppressed, erased.leads, erased.businesses) == (2, (), 4)
+        collected = [one async for one in here.store.contributions.of(here_again.job_id, tenant=TENANT)]
+    assert all("Sleepy" not in str(one) and "102619999" not in str(one) for one in collected)
