@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumers.leads import listing
 from consumers.leads.flow import flow
 from consumers.net.browser import chromium
 from consumers.store.leads import LeadFilter
@@ -81,6 +82,29 @@ async def test_every_business_of_a_listing_is_found_once(here: Place, listed: li
     assert [one.value for one in first.emails] == ["hello@mill1.gr"]
     assert (first.address, first.rating, first.reviews) == ("1 Weir Street, Lower Town", 3.9, 3)
     assert (first.builder, set(first.problems)) == ("WordPress", {"no_https", "not_mobile", "old"})
+
+
+@pytest.mark.skipif(not has_chromium(), reason="no Chromium")
+async def test_cards_that_never_fill_or_open_are_told_and_a_page_that_hangs_is_ended(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "ANSWER_S", 1.5)
+    businesses = invented(12)
+    businesses[4] |= {"never": True}
+    businesses[5] |= {"blank": True}
+    businesses[10] |= {"hangs": True}
+    async with ListingSite(businesses) as site:
+        recipe = {**RECIPE, "settle_s": 1.0, "detail_s": 0.5}
+        record = await here.run(source="browser", url=site.url, recipe=recipe, website="none")
+        assert site.asked.count("/listing") == 2
+    assert await here.errors(record.job_id) == []
+    assert (record.status, record.number("missing")) == ("partial", 2)
+    done = await result(here, record.job_id)
+    assert (done.businesses, len(done.leads)) == (11, 4)
+    (unopened,) = [lead for lead in await found_by(here, record.job_id) if lead.name == "Mill 5"] or [None]
+    assert unopened is None or FoundLead.model_validate(unopened.payload).address is None
+    pictures = await here.store.artifacts.of(record.job_id, tenant=TENANT)
+    assert all(one.name.startswith("failed-listing-") for one in pictures)
 
 
 async def test_from_a_file_to_the_book_and_out_of_it_for_good(here: Place) -> None:
