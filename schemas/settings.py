@@ -201,7 +201,11 @@ class Settings(BaseSettings):
     llm_output_price: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars for a million tokens out."""
 
-    # Where leads come from, beside listings and files
+    # Leads: where they come from, beside listings and files, and who stays out
+
+    suppression_key: SecretStr | None = None
+    """Secret behind the hashes that keep erased people out of the lead book. Unset: one is made at the first erasure
+    and kept in the artifact store. Changing it lets the erased in again."""
 
     places_key: SecretStr | None = None
     """Google API key for the Places API (New). Unset: `leads` jobs with source `places` are refused."""

@@ -15,10 +15,15 @@ from consumers.store.crawled import CrawledPages
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.erasing import Erasing
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
-from consumers.store.leads import LeadLists, Leads
+from consumers.store.lead_erasure import LeadErasure
+from consumers.store.lead_lists import LeadLists
+from consumers.store.lead_suppressions import LeadSuppressions
+from consumers.store.lead_upkeep import LeadUpkeep
+from consumers.store.leads import Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
@@ -47,6 +52,7 @@ class Store:
         suppressions: Addresses that get no mail.
         happenings: What a digest tells.
         cleanup: Removes what is old.
+        erasing: Removes what mentions somebody or something.
         companies: With their compiled statements.
         corrections: What people said about compiled cells.
         crawled: Pages as they were read last.
@@ -59,6 +65,9 @@ class Store:
         collected: Documents of collections.
         leads: The lead book.
         lead_lists: What is kept out of it by name.
+        lead_suppressions: Who was erased and stays out.
+        lead_erasure: Erases people everywhere in the database.
+        lead_upkeep: Pages and duplicates of the lead book.
         passages: Of collected documents, with their vectors.
     """
 
@@ -76,6 +85,7 @@ class Store:
         self.suppressions = Suppressions(database)
         self.happenings = Happenings(database)
         self.cleanup = Cleanup(database)
+        self.erasing = Erasing(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
         self.corrections = Corrections(database)
@@ -89,6 +99,9 @@ class Store:
         self.passages = Passages(database)
         self.leads = Leads(database)
         self.lead_lists = LeadLists(database)
+        self.lead_suppressions = LeadSuppressions(database)
+        self.lead_erasure = LeadErasure(database)
+        self.lead_upkeep = LeadUpkeep(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:
