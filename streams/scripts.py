@@ -38,6 +38,7 @@ class Code(IntEnum):
     NOT_FOUND = -8
     IS_WIDE = -9
     QUARANTINED = -10
+    FULL = -11
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class Worker(Service):
         self._bell_names = names
         self.jobs = Log(
             self.client, self.keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas,
-            max_redrives=settings.max_redrives,
+            max_redrives=settings.max_redrives, max_backlog=settings.max_backlog,
         )  # fmt: skip
         self.moves = Moves(self.client, self.name, flows, settings.record_ttl_s)
         # A connection of its own, and an answer that does not come is asked for again well within the lease.

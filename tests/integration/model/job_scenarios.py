@@ -292,3 +292,19 @@ def each_compile_says_anew_what_is_missing(world: World) -> None:
     done(world, *take(world))
     done(world, *take(world))
     assert (job.status, job.missing) == (JobStatus.SUCCEEDED, 0)
+
+
+@scenario
+def a_full_backlog_refuses_what_is_new_and_knows_what_is_not(world: World) -> None:
+    world.bound_backlog(5)
+    late = world.model.now + 50
+    assert world.submit(*(new_job(f"l{n}", lane="low") for n in range(5))) == [Code.OK] * 4 + [Code.FULL]
+    assert world.submit(new_job("l0", lane="low"), new_job("l0", lane="low", spec=b"other")) == [
+        Code.DUPLICATE, Code.CONFLICT,
+    ]  # fmt: skip
+    assert world.submit(new_job("h0", lane="high"), new_job("h1", lane="high")) == [Code.OK, Code.FULL]
+    assert world.submit(new_job("owed", is_owed=True), new_job("n", stage="extract")) == [Code.OK] * 2
+    assert world.submit(*(new_job(f"d{n}", run_at_ms=late) for n in range(5))) == [Code.OK] * 4 + [Code.FULL]
+    assert world.submit(new_job("past", run_at_ms=world.model.now - 5, stage="extract")) == [Code.OK]
+    world.bound_backlog(0)
+    assert world.submit(new_job("l4", lane="low")) == [Code.OK]

@@ -46,6 +46,7 @@ class Partition:
     waiting: dict[str, Any] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
+    max_backlog: int = 0
     events: list[Fields] = field(default_factory=list)
     _added: list[Entry] = field(default_factory=list)
     _opened: list[Fields] = field(default_factory=list)

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from schemas.names import WORK_STAGES, StageName
+from schemas.names import LANES, WORK_STAGES, StageName
 from streams.codec import Delivery
 from streams.log import NewJob
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, PutBack
+from streams.pressure import most_waiting
 from streams.replay import OldTask, ReplayedJob
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
@@ -35,6 +36,9 @@ class Reference(Partition):
             known = self.jobs[new.job_id].fixed["digest"]
         if known is not None:
             return Code.DUPLICATE if known == new.digest else Code.CONFLICT
+        most = 0 if new.is_owed else most_waiting(self.max_backlog, new.lane)
+        if most and self._waiting_where(new) >= most:
+            return Code.FULL
         self.accepted[new.job_id] = new.digest
         fixed: dict[str, object] = {
             "flow": new.flow, "tenant": new.tenant, "lane": new.lane, "traceparent": new.traceparent,
@@ -63,6 +67,11 @@ class Reference(Partition):
             **told(job),
         )  # fmt: skip
         return Code.OK
+
+    def _waiting_where(self, new: NewJob) -> int:
+        if new.run_at_ms > self.now:
+            return len(self.timers)
+        return sum(len(self.streams.get(self._stream(new.flow, new.stage, lane), ())) for lane in LANES)
 
     def replay(
         self, new: ReplayedJob, before: int, tasks: Sequence[OldTask], once: Collection[str], *, is_last: bool

@@ -115,6 +115,7 @@ class Walk:
             elif self.names:
                 again = f"j{self.random.randint(1, self.names)}"
                 batch.append(new_job(again, spec=self.random.choice((b'{"url":"x"}', b'{"url":"y"}'))))
+        self.world.bound_backlog(self.random.choice((0, 0, 0, 0, 3, 6)))
         if self.chance(0.1) and batch:
             batch.append(replace(batch[-1], spec=self.random.choice((batch[-1].spec, b"other"))))
         self.twice(lambda: self.world.submit(*batch))
@@ -135,6 +136,7 @@ class Walk:
             follow_up=b'{"flow":"next"}' if self.chance(0.3) else b"",
             parent="0-before" if self.chance(0.1) else "",
             notify=b'{"mail":"a@b"}' if self.chance(0.1) else b"",
+            is_owed=self.chance(0.1),
         )
 
     def replay(self) -> None:

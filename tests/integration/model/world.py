@@ -85,6 +85,10 @@ class World:
 
     # -- moves --------------------------------------------------------------------------------------------------
 
+    def bound_backlog(self, most: int) -> None:
+        """From now on jobs are refused when so much waits; 0: never."""
+        self.log.max_backlog = self.model.max_backlog = most
+
     def submit(self, *jobs: NewJob) -> list[Code]:
         """Submit a batch."""
         return self._agree(drive(self.log.submit_many(jobs)), self.model.submit(jobs))
