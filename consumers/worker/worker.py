@@ -140,6 +140,7 @@ class Worker(Service):
         self.control = Control(self)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
+        self.hand.give_back = lambda one: self.committer.put(one, Released())
         self.limiter = Limiter(
             self.client, self.keys, ttl_ms=settings.lease_ms, clock=asyncio.get_event_loop().time,
             on_lost=self._give_up, promote=self._promote,
