@@ -317,6 +317,9 @@ class Settings(BaseSettings):
     max_memory_share: Annotated[float, Field(ge=0.1, le=1)] = 0.8
     """Share of Redis's ``maxmemory`` above which nothing new is taken in; what is under way goes on."""
 
+    parked_in_memory: Annotated[int, Field(ge=256)] = 1_000
+    """Parked tasks of a job at a stage that Redis keeps, about; more are spilled to the artifact store."""
+
     wait_replicas: Annotated[int, Field(ge=0, le=10)] = 0
     """Replicas that must have a submission before it is answered with 202."""
 

@@ -18,7 +18,7 @@ FRAGMENTS: Final = (
 
 MOVES: Final = (
     "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "drop",
-    "heartbeat", "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay",
+    "heartbeat", "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay", "spill", "unspill",
 )  # fmt: skip
 
 

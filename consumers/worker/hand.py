@@ -164,6 +164,7 @@ class Hand:
         self.ready: deque[InHand] = deque()
         self.has_ready = asyncio.Event()
         self.has_room = {pool: asyncio.Event() for pool in slots}
+        self.has_opened = {pool: asyncio.Event() for pool in slots}
         self.is_idle = asyncio.Event()
         for room in self.has_room.values():
             room.set()
@@ -268,6 +269,7 @@ class Hand:
         else:
             if one.policy.concurrency is not None:
                 self._pass_on((one.entry.name.stage, one.entry.flow), one)
+                self.has_opened[one.pool].set()
             if surplus:
                 self._admit(surplus.popleft())
         if self._taken[one.pool] < self.slots[one.pool]:

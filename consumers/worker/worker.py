@@ -36,6 +36,7 @@ from consumers.worker.sweep import ReclaimLoop, TimerLoop, sweep_interval_s
 from schemas.names import STAGES, StageName
 from schemas.settings import Settings
 from streams.connect import connect
+from streams.frontier import Frontier
 from streams.keys import Keys, PartitionKeys
 from streams.log import Log
 from streams.moves import Moves
@@ -145,7 +146,13 @@ class Worker(Service):
             self.client, self.keys, ttl_ms=settings.lease_ms, clock=asyncio.get_event_loop().time,
             on_lost=self._give_up, promote=self._promote,
         )  # fmt: skip
-        bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter)
+        self.frontier = Frontier(
+            self.client, self.keys, self.flows, lambda: self.resources.blobs.chunks,
+            in_memory=settings.parked_in_memory,
+        )  # fmt: skip
+        bench = Workbench(
+            self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter, self.frontier
+        )  # fmt: skip
         self.executor = Executor(
             bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals, self.control,
             options.middleware,
@@ -163,8 +170,9 @@ class Worker(Service):
         )  # fmt: skip
         self.reclaiming = ReclaimLoop(reclaimer, self.hand, self.signals, lease_ms=settings.lease_ms)
         self.timers = Timers(
-            self.client, self.jobs, self.flows, lambda job, body: follow_up(self.jobs, self.flows, job, body)
-        )
+            self.client, self.jobs, self.flows, lambda job, body: follow_up(self.jobs, self.flows, job, body),
+            self.frontier,
+        )  # fmt: skip
         self.reading = [
             ReadLoop(reader, self.hand, pool, self._bell_names[pool]) for pool, reader in self.readers.items()
         ]
@@ -223,6 +231,7 @@ class Worker(Service):
     async def on_shutdown(self) -> None:
         """Close what was opened."""
         await self.limiter.close()
+        await self.frontier.close()
         if self.shipper is not None:
             await self.shipper.stop()
         await self.client.aclose()

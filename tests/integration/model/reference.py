@@ -524,7 +524,14 @@ class Reference(Partition):
             job.is_killed = job.is_compile_due = False
 
     def cancel(
-        self, job_id: str, status: JobStatus, reason: str, *, kill: bool, claims: Sequence[Claim], parked: Sequence[str]
+        self,
+        job_id: str,
+        status: JobStatus,
+        reason: str,
+        *,
+        kill: bool,
+        claims: Sequence[Claim],
+        parked: Sequence[StageName],
     ) -> Code:
         """End a job and drop what the caller found waiting."""
         job = self.jobs.get(job_id)
@@ -542,6 +549,8 @@ class Reference(Partition):
                 continue
             self._drop_waiting("cancel", job, claim)
         for stage in parked:
+            if job.spilled(stage):
+                self._ask_for("unspill", job, stage)
             for task in job.parked[stage]:
                 task.move("cancel", T.DROPPED)
             job.parked[stage].clear()
@@ -549,6 +558,39 @@ class Reference(Partition):
             self._happened("cancelled" if status is JobStatus.CANCELLED else "failed", job, reason=reason)
         self._reset()
         return Code.OK
+
+    def spill(self, job_id: str, stage: StageName, chunk: str, numbers: Sequence[int]) -> Code:
+        """Some parked tasks, one behind the other, go into a chunk."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return Code.UNKNOWN_JOB
+        parked = job.parked[stage]
+        if any(task.chunk == chunk for task in parked):
+            return Code.DUPLICATE
+        at = next((n for n, task in enumerate(parked) if task.number == numbers[0] and not task.chunk), None)
+        if at is None:
+            return Code.NOT_FOUND
+        mine = parked[at : at + len(numbers)]
+        if [task.number for task in mine] != list(numbers) or any(task.chunk for task in mine):
+            return Code.NOT_FOUND
+        for task in mine:
+            task.chunk = chunk
+        return Code.OK
+
+    def unspill(self, job_id: str, stage: StageName, chunk: str) -> Code:
+        """The tasks of a chunk come back."""
+        self.timers.pop(f"unspill/{job_id}/{stage}", None)
+        job = self.jobs.get(job_id)
+        if job is None:
+            return Code.UNKNOWN_JOB
+        if job.is_closed:
+            return Code.DROPPED
+        mine = [task for task in job.parked[stage] if chunk and task.chunk == chunk]
+        for task in mine:
+            task.chunk = ""
+        self._admit(job, stage, job.fixed["lane"])
+        self._reset()
+        return Code.OK if mine or not chunk else Code.NOT_FOUND
 
     def expire(self, job_id: str, claim: Claim) -> Code:
         """End a job that was not started in time."""
