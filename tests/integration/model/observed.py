@@ -131,7 +131,7 @@ def _check_record(seen: Observed, job_id: str, record: dict[str, str], places: d
     for kind in ("running", "delayed", "dead"):
         assert kinds[kind] == number(kind), f"{job_id}: {kind}"
     for stage in STAGES:
-        listed = seen.parked.get(f"{job_id}:parked:{stage}", ())
+        listed = seen.parked.get(f"{job_id}:parked:{stage}", [])
         chunks = [int(one[1:].partition(" ")[0]) for one in listed if isinstance(one, str)]
         parked = len(listed) - len(chunks) + sum(chunks)
         assert number(f"{stage}.spilled") == sum(chunks) - len(chunks), f"{job_id}: {stage}.spilled"
