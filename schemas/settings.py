@@ -320,6 +320,16 @@ class Settings(BaseSettings):
     history_days: Annotated[int, Field(ge=1)] = 90
     """Days after a job's end when the daily clean-up removes its history, log and results."""
 
+    max_backlog: Annotated[int, Field(ge=0)] = 2_000_000
+    """Entries of a stage in one partition above which jobs that begin there are refused with 503: those of low
+    priority from 80 % of it, normal ones from 90 %. 0: no bound."""
+
+    max_memory_share: Annotated[float, Field(ge=0.1, le=1)] = 0.8
+    """Share of Redis's ``maxmemory`` above which nothing new is taken in; what is under way goes on."""
+
+    parked_in_memory: Annotated[int, Field(ge=256)] = 1_000
+    """Parked tasks of a job at a stage that Redis keeps, about; more are spilled to the artifact store."""
+
     wait_replicas: Annotated[int, Field(ge=0, le=10)] = 0
     """Replicas that must have a submission before it is answered with 202."""
 

@@ -125,6 +125,10 @@ class PartitionKeys:
         """A job's emissions beyond its window at a stage."""
         return f"{self.prefix}job:{job_id}:parked:{stage}"
 
+    def spiller(self, job_id: str, stage: str) -> str:
+        """That somebody spills that list now."""
+        return f"{self.prefix}job:{job_id}:spiller:{stage}"
+
     def once(self, job_id: str) -> str:
         """What a job has emitted with ``once``."""
         return f"{self.prefix}job:{job_id}:once"
