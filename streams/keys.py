@@ -167,6 +167,8 @@ class Keys:
         """Ids of those that are not over."""
         self.metrics = f"{namespace}:metrics"
         """What all workers have counted."""
+        self.erasures = f"{namespace}:erasures"
+        """What was asked to be erased and is not gone for certain yet."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
         self.limits = f"{namespace}:limits"

@@ -22,6 +22,7 @@ def built_in(settings: Settings) -> Iterator[tuple[str, ScheduleChange]]:
     """Name and plan of each."""
     yield "clean-up", _plan("clean_up", "removes old results, history and logs", cron="30 3 * * *")
     yield "sweep", _plan("sweep", "lets go of archives and payloads that nothing refers to", cron="30 4 * * *")
+    yield "erase", _plan("erase", "erases what was asked to be erased", every_s=300, ttl_s=SHORT_S)
     yield "stale-jobs", _plan("stale", "repairs what got stuck", every_s=900, ttl_s=SHORT_S)
     yield "health", _plan("health", "sees whether work flows", every_s=30, ttl_s=SHORT_S, missed="skip")
     yield "memory", _plan("memory", "holds submissions back before Redis is full", every_s=300, ttl_s=SHORT_S)

@@ -15,6 +15,7 @@ from consumers.store.crawled import CrawledPages
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.erasing import Erasing
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
@@ -45,6 +46,7 @@ class Store:
         suppressions: Addresses that get no mail.
         happenings: What a digest tells.
         cleanup: Removes what is old.
+        erasing: Removes what mentions somebody or something.
         companies: With their compiled statements.
         corrections: What people said about compiled cells.
         crawled: Pages as they were read last.
@@ -73,6 +75,7 @@ class Store:
         self.suppressions = Suppressions(database)
         self.happenings = Happenings(database)
         self.cleanup = Cleanup(database)
+        self.erasing = Erasing(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
         self.corrections = Corrections(database)

@@ -1,0 +1,141 @@
+"""Words that are to be forgotten: which values hold them, and what is left of an entry without those. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+LEAST_CHARS: Final = 3
+"""Shorter words stand everywhere."""
+
+ERASED_TEXT: Final = "erased"
+ERASED_KEY: Final = "$erased"
+ERASED_DATA: Final = f'{{"v":1,"{ERASED_KEY}":true}}'
+"""Takes the place of a payload: no handler reads it, and a replay refuses it."""
+
+_RUN: Final = re.compile(r"[a-z0-9]{3,}")
+_DATA: Final = frozenset({"data", "spec"})
+_PLAIN: Final = frozenset(
+    {
+        "type", "job", "task", "flow", "tenant", "revision", "stage", "stream", "attempt", "delivery", "deliveries",
+        "worker", "consumer", "started_at", "traceparent", "status", "due_at", "dlq", "lane", "parent", "until_stage",
+        "origin", "replay", "collected", "missing", "percent", "entry", "redriven",
+    }
+)  # fmt: skip
+"""Fields of an entry that say what happened to whom, and nothing of what it was about."""
+
+
+class Mentions:
+    """Tells what mentions some words: as whole words, in small or large letters.
+
+    Args:
+        words: Each of `LEAST_CHARS` characters at least: ids, addresses, names, numbers as they are written. None: all
+            that there is mentions them.
+
+    Attributes:
+        claims: Digests of payloads put aside that mention them; a claim check of one does so too.
+
+    Raises:
+        ValueError: A word is too short.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        kept = sorted({word.strip() for word in words}, key=len, reverse=True)
+        if any(len(word) < LEAST_CHARS for word in kept):
+            raise ValueError(f"a word that is to be erased has {LEAST_CHARS} characters at least; shorter ones are in")
+        self.claims: set[str] = set()
+        self._words = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, kept))})(?!\w)", re.IGNORECASE)
+        self.is_everything = not kept
+        runs = [max(_RUN.findall(word.lower()), key=len, default="") for word in kept]
+        self._runs = [run.encode() for run in runs] if all(runs) else []
+
+    def may_be_in(self, raw: bytes) -> bool:
+        """Whether it is worth to parse some JSON; however it was quoted."""
+        if self.is_everything or not self._runs or b"$claim" in raw:
+            return True
+        small = raw.lower()
+        return any(run in small for run in self._runs)
+
+    def text(self, text: str) -> bool:
+        """Whether a text mentions them; of JSON, whether a value in it does."""
+        if self.is_everything:
+            return True
+        if text[:1] in {"{", "["}:
+            try:
+                return self.value(orjson.loads(text))
+            except orjson.JSONDecodeError:
+                pass
+        return self._words.search(text) is not None
+
+    def value(self, value: Any) -> bool:
+        """Whether a JSON value mentions them: in a text, in a name, in a payload put aside."""
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                claim = value.get("$claim")
+                return claim in self.claims or any(self.text(key) or self.value(one) for key, one in value.items())
+            case list():
+                return any(map(self.value, value))
+            case int() | float() if not isinstance(value, bool):
+                return self.is_everything or self._words.search(str(value)) is not None
+            case _:
+                return self.is_everything
+
+    def without(self, value: Any) -> Any:
+        """A JSON value without what mentions them: such items of lists and members are left out, texts replaced."""
+        match value:
+            case str():
+                return ERASED_TEXT if self.text(value) else value
+            case dict():
+                return {key: self.without(one) for key, one in value.items() if not self.text(key)}
+            case list():
+                return [self.without(one) for one in value if not self.value(one)]
+            case _:
+                return value
+
+    def fields(self, fields: Mapping[str, str]) -> dict[str, str] | None:
+        """A lifecycle entry without what mentions them; None when nothing in it does.
+
+        A payload that does goes as a whole. What the entry tells of its job and task stays.
+        """
+        changed: dict[str, str] = {}
+        for name, text in fields.items():
+            if name in _PLAIN or not text:
+                continue
+            if name == "emitted":
+                kept = self._emitted(text)
+            elif name in _DATA:
+                kept = ERASED_DATA if self.text(text) else text
+            else:
+                kept = ERASED_TEXT if self.text(text) else text
+            if kept != text:
+                changed[name] = kept
+        return {**fields, **changed} if changed else None
+
+    def _emitted(self, text: str) -> str:
+        try:
+            rows = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return "[]" if self.text(text) else text
+        told = [row if not self._opens(row) else {**_without_once(row), "data": _ERASED} for row in rows]
+        return orjson.dumps(told).decode() if told != rows else text
+
+    def _opens(self, row: Mapping[str, Any]) -> bool:
+        is_erased = row.get("data") == _ERASED
+        return self.value(row.get("once", "")) or (not is_erased and self.value(row.get("data")))
+
+
+_ERASED: Final = {"v": 1, ERASED_KEY: True}
+
+
+def is_erased(data: bytes) -> bool:
+    """Whether a payload was erased."""
+    return data.replace(b" ", b"") == ERASED_DATA.encode()
+
+
+def _without_once(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "once"}

@@ -1,0 +1,100 @@
+"""What mentions a word that is to be forgotten, and what is left without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.mentions import ERASED_DATA, ERASED_TEXT, Mentions, is_erased
+
+JANE = Mentions(["jane@example.com", "Jane Roe", "+49 30 1234"])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("write to jane@example.com today", True),
+        ("JANE@EXAMPLE.COM", True),
+        ("mary-jane@example.community", False),
+        ("Jane Roeder", False),
+        ("call +49 30 1234.", True),
+        ({"to": ["x", {"name": "jane roe"}]}, True),
+        ({"jane@example.com": "http_404"}, True),
+        ('{"quoted": "{\\"to\\": \\"jane@example.com\\"}"}', True),
+        (["Mary", 3, None, True, 2.5], False),
+        ({"$claim": "ab" * 32}, False),
+    ],
+)
+def test_a_word_is_found_as_a_whole_wherever_it_stands(value: Any, *, expected: bool) -> None:
+    assert JANE.value(value) is expected
+    assert JANE.text(orjson.dumps(value).decode()) is expected
+    assert JANE.may_be_in(orjson.dumps(value)) or not expected
+
+
+def test_a_number_is_found_also_where_it_is_no_text() -> None:
+    assert Mentions(["4711"]).value({"id": 4711})
+    assert not Mentions(["4711"]).value({"id": 47112})
+
+
+def test_a_payload_put_aside_mentions_what_is_in_it() -> None:
+    mentions = Mentions(["jane roe"])
+    mentions.claims.add("ab" * 32)
+    assert mentions.value({"v": 1, "$claim": "ab" * 32, "size_bytes": 70_000})
+    assert mentions.may_be_in(b'{"$claim":')
+
+
+def test_a_value_without_it_keeps_the_rest() -> None:
+    value = {
+        "leads": [{"name": "Jane Roe", "phones": []}, {"name": "John Doe", "phones": []}],
+        "said": "Jane Roe called",
+        "count": 2,
+        "by": {"jane@example.com": 1, "john@example.com": 2},
+    }
+    assert JANE.without(value) == {
+        "leads": [{"name": "John Doe", "phones": []}],
+        "said": ERASED_TEXT,
+        "count": 2,
+        "by": {"john@example.com": 2},
+    }
+
+
+def test_of_an_entry_go_the_payloads_that_mention_it_and_nothing_else() -> None:
+    entry = {
+        "type": "completed", "job": "0-jane", "flow": "leads", "tenant": "jane roe", "task": "3",
+        "data": '{"v":1,"name":"Jane Roe"}', "error": "no answer from jane@example.com",
+        "emitted": orjson.dumps(
+            [
+                {"task": 4, "stage": "extract", "data": {"v": 1, "name": "Jane Roe"}, "once": "jane@example.com"},
+                {"task": 5, "stage": "extract", "data": {"v": 1, "name": "John Doe"}, "once": "john"},
+            ]
+        ).decode(),
+    }  # fmt: skip
+    kept = JANE.fields(entry)
+    assert kept is not None
+    assert {name: kept[name] for name in ("type", "job", "tenant", "task")} == {
+        "type": "completed", "job": "0-jane", "tenant": "jane roe", "task": "3",
+    }  # fmt: skip
+    assert (kept["data"], kept["error"]) == (ERASED_DATA, ERASED_TEXT)
+    assert orjson.loads(kept["emitted"]) == [
+        {"task": 4, "stage": "extract", "data": {"v": 1, "$erased": True}},
+        {"task": 5, "stage": "extract", "data": {"v": 1, "name": "John Doe"}, "once": "john"},
+    ]
+    assert is_erased(kept["data"].encode())
+    assert JANE.fields(kept) is None, "twice is once"
+    assert JANE.fields({"type": "completed", "job": "0-a", "data": '{"name":"John"}'}) is None
+
+
+def test_no_words_mean_every_payload() -> None:
+    everything = Mentions([])
+    kept = everything.fields({"type": "submitted", "job": "0-a", "spec": '{"url":"x"}', "emitted": '[{"data":{}}]'})
+    assert kept == {
+        "type": "submitted", "job": "0-a", "spec": ERASED_DATA, "emitted": '[{"data":{"v":1,"$erased":true}}]',
+    }  # fmt: skip
+    assert everything.fields(kept) is None
+
+
+def test_a_word_that_stands_everywhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 characters"):
+        Mentions(["ab"])
