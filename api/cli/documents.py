@@ -184,23 +184,20 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete a collection with its documents, passages and bytes."""
+    from api import audit
     from api.cli.lookup import TENANT, here
-    from api.collected import drop_bytes
-    from schemas.documents import settings_of
+    from api.collected import delete_collection
+    from api.problems import Problem
 
     async def remove() -> int:
         async with here() as services:
             found = await _collection(services, collection)
-            if settings_of(found.settings).legal_hold:
-                raise MillraceError(
-                    f"collection {found.name!r} is under legal hold; an admin lifts it by the API first"
-                )
-            count = 0
-            while documents := (await services.store.collected.page(found.id, tenant=TENANT, limit=200)).items:
-                for one in documents:
-                    await drop_bytes(services, await services.store.collected.remove(one.id, tenant=TENANT), TENANT)
-                    count += 1
-            await services.store.collections.remove(found.id, tenant=TENANT)
+            try:
+                count = await delete_collection(services, found, TENANT)
+            except Problem as problem:
+                raise MillraceError(problem.detail) from None
+            detail = {"documents": count}
+            await audit.record(services, audit.cli_actor(), "collection.delete", found.id, detail, tenant=TENANT)
             return count
 
     if not yes:
