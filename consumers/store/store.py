@@ -24,7 +24,9 @@ from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.searching import Searching
 from consumers.store.suppressions import Suppressions
+from consumers.store.vectors import Vectors
 from consumers.store.websites import Websites
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class Store:
         collected: Documents of collections.
         leads: The lead book.
         lead_lists: What is kept out of it by name.
-        passages: Of collected documents, with their vectors.
+        passages: Of collected documents.
+        vectors: Of passages, by model.
+        searching: Finds passages.
     """
 
     def __init__(self, database: Database) -> None:
@@ -87,6 +91,8 @@ class Store:
         self.collections = Collections(database)
         self.collected = CollectedDocuments(database)
         self.passages = Passages(database)
+        self.vectors = Vectors(database)
+        self.searching = Searching(database)
         self.leads = Leads(database)
         self.lead_lists = LeadLists(database)
 

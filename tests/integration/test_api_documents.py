@@ -110,6 +110,39 @@ async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> 
     assert (await place.call("GET", "collections")).body["items"] == []
 
 
+async def test_results_to_the_letter_of_before(place: ApiPlace) -> None:
+    async with place.worker():
+        done = await indexed(place, "mill", ("slides.pptx", pptx_file()))
+        document = done["document_id"]
+        letters = {"status", "document_id", "text_length", "chunks_created", "embeddings_generated"}
+        assert letters <= set(done)
+        assert (done["status"], done["chunks_created"]) == ("indexed", done["embeddings_generated"])
+
+        async def task(act: str) -> dict[str, Any]:
+            sent = await place.call("POST", f"tasks/documents/{document}/{act}")
+            assert (sent.status, sent.body["status"]) == (202, "PENDING"), sent.body
+            await place.ended(sent.body["task_id"])
+            told: dict[str, Any] = (await place.call("GET", f"tasks/{sent.body['task_id']}")).body
+            assert told["status"] == "SUCCESS", told
+            result: dict[str, Any] = told["result"]
+            return result
+
+        length, chunks = done["text_length"], done["chunks_created"]
+        assert await task("extract") == {
+            "status": "extracted", "document_id": document, "text_length": length, "chunks_created": chunks,
+        }  # fmt: skip
+        shown = (await place.call("GET", f"documents/{document}")).body
+        assert shown["status"] == "extracted"
+        assert await search(place, "mill", "barley harvest"), "found by its words all the same"
+        assert await task("embed") == {
+            "status": "indexed", "document_id": document, "embeddings_generated": chunks,
+        }  # fmt: skip
+        assert (await place.call("GET", f"documents/{document}")).body["status"] == "indexed"
+        both = await task("process")
+        assert (both["status"], both["document_id"], both["chunks_created"]) == ("indexed", document, chunks)
+        assert (await place.call("POST", f"tasks/documents/{document}/classify")).status == 404
+
+
 async def test_of_a_deleted_document_nothing_is_left_anywhere(
     place: ApiPlace, valkey_url: str, tmp_path: Path, tenant: str
 ) -> None:
