@@ -92,6 +92,7 @@ workers.callback()(processes.worker)
 workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
+app.command(rich_help_panel=FLOWS)(documents.answer)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
 app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 
