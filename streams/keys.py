@@ -171,12 +171,10 @@ class Keys:
         """Ids of those that are not over."""
         self.metrics = f"{namespace}:metrics"
         """What all workers have counted."""
+        self.erasures = f"{namespace}:erasures"
+        """What was asked to be erased and is not gone for certain yet."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
-        self.limits = f"{namespace}:limits"
-        """What operators set limits to at run time."""
-        self.findings = f"{namespace}:findings"
-        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
