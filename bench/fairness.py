@@ -143,12 +143,12 @@ class Bench:
         """Another tenant's jobs, alone and beside a wide job."""
         alone = [took for _ in range(ROUNDS) for took in await self.took_ms(AT_A_TIME, tenant="small")]
         wide = await self.put(tenant="large", width=entries, work_ms=self.work_ms)
-        extract = self.log.keys.partition(0).stream("extract")
 
-        async def is_under_way() -> bool:
-            return bool(await self.log.client.xlen(extract) >= SLOTS)
+        async def is_open() -> bool:
+            record = await self.log.job(wide)
+            return record is not None and record.number("crawl.done") == 1
 
-        await _until(is_under_way)
+        await _until(is_open)
         beside = [took for _ in range(ROUNDS) for took in await self.took_ms(AT_A_TIME, tenant="small")]
         record = await self.log.job(wide)
         left = record.open("extract") if record is not None else 0

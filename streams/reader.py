@@ -123,13 +123,19 @@ class Reader:
             free = {pool: slots - len(self._out) for pool, slots in free.items()}
             if found:
                 return found
+        # A single slot stays with the lane whose turn it is, until some of its cold streams were asked.
+        stays, tries = sum(free.values()) == 1, 0
         while True:
-            self._turn += 1
+            if not stays or not 0 < tries < COLD_SHARE:
+                self._turn += 1
+            tries += 1
             commands = [
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(pool, slots, closed, asked | later if later else asked, room)
+                for command in self._plan(
+                    pool, slots, closed, asked | later if later else asked, room, is_first=tries == 1
+                )
             ]
             if not commands and later:
                 later = _NO_STREAMS
@@ -235,6 +241,8 @@ class Reader:
         closed: frozenset[tuple[StageName, str]],
         quiet: set[str],
         room: Mapping[tuple[StageName, str], int],
+        *,
+        is_first: bool,
     ) -> list[tuple[int, list[str]]]:
         """What to ask of which streams, for no more than the slots: the hot ones by their lanes' weights, some cold."""
         hot: dict[Lane, list[str]] = {lane: [] for lane in LANES}
@@ -245,7 +253,11 @@ class Reader:
         busy = sum(bool(streams) for streams in hot.values())
         # However much the hot ones have to give, a few of the cold are asked each time: a high one may have come.
         first = lane_shares(1, self._turn)[0][0]
-        is_cold_turn = slots > 1 or not hot[first] or self._turn % COLD_SHARE == 0
+        is_cold_turn = (
+            slots > 1
+            or (not hot[first] and any(self._streams[key][1].lane == first for key in cold))
+            or (is_first and self._turn % COLD_SHARE == 0)
+        )
         reserved = max(1, slots // COLD_SHARE) if is_cold_turn else 0
         left = slots - min(reserved, len(cold)) if busy else 0
         asked = 0
