@@ -145,7 +145,7 @@ class Leads:
         order, kind = _order(sort)
         key = tuple_(order, Lead.id)
         is_rising = sort == "name"
-        query = _chosen(select(Lead, order), chosen, tenant)
+        query = _chosen(select(Lead, order.label("sorted_by")), chosen, tenant)
         query = query.order_by(
             order.asc() if is_rising else order.desc(), Lead.id.asc() if is_rising else Lead.id.desc()
         )
