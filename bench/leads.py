@@ -4,8 +4,9 @@
 
 It starts a Valkey (fsync always) and a PostgreSQL of its own, the listing of the tests on loopback (consent, infinite
 scroll, cards by script, detail panels, slow and failing cards, duplicates) and one worker in this process. Two in nine
-businesses have a website, of which two pages are read; there is no delay between requests to one host. Printed as JSON: businesses a minute from the submission to the
-end of the job, recall and precision, and the worker's memory (without Chromium, in MiB) at every tenth.
+businesses have a website, of which two pages are read; there is no delay between requests to one host. Printed as
+JSON: businesses a minute from the submission to the end of the job, recall and precision, and the worker's memory
+(without Chromium, in MiB) at every tenth.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ async def measured(here: Place, count: int) -> dict[str, Any]:
         record = await ending
         took_s = time.monotonic() - began
     kept = await here.store.results.get(job_id, tenant=TENANT)
-    assert kept is not None
+    if kept is None:
+        raise SystemExit(f"job {job_id} ended as {record.status} without a result")
     result = LeadsResult.model_validate(kept.payload)
     names: list[str] = []
     cursor = None
@@ -78,14 +80,16 @@ async def measured(here: Place, count: int) -> dict[str, Any]:
 
 async def main(count: int) -> None:
     """Print one line of JSON."""
-    with tempfile.TemporaryDirectory(prefix="millrace-bench-") as folder:
-        with EmbeddedServers.start(Path(folder)) as servers:
-            await upgrade(servers.database_url)
-            async with place(
+    with (
+        tempfile.TemporaryDirectory(prefix="millrace-bench-") as folder,
+        EmbeddedServers.start(Path(folder)) as servers,
+    ):
+        await upgrade(servers.database_url)
+        async with place(
                 servers.redis_url, servers.database_url, Path(folder), flow=flow, namespace="bench",
                 allow_hosts=("127.0.0.0/8",),
             ) as here:  # fmt: skip
-                print(orjson.dumps(await measured(here, count)).decode())
+            print(orjson.dumps(await measured(here, count)).decode())
 
 
 if __name__ == "__main__":
