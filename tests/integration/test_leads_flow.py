@@ -108,12 +108,15 @@ async def test_cards_that_never_fill_or_open_are_told_and_a_page_that_hangs_is_e
         recipe = {**RECIPE, "settle_s": 1.0, "detail_s": 0.5}
         record = await here.run(source="browser", url=site.url, recipe=recipe, website="none")
         assert site.asked.count("/listing") == 2
+        gone = await here.run(source="browser", url=f"{site.url}/gone", recipe=RECIPE)
+    assert gone.status == "failed"
+    (picture,) = await here.store.artifacts.of(gone.job_id, tenant=TENANT)
+    assert (picture.name, picture.content_type) == ("failed-listing-1-1.png", "image/png")
+    assert (await here.artifact(gone.job_id, picture.name)).startswith(b"\x89PNG")
     assert await here.errors(record.job_id) == []
     assert (record.status, record.number("missing")) == ("partial", 2)
     done = await result(here, record.job_id)
     assert (done.businesses, len(done.leads)) == (11, 4)
-    pictures = await here.store.artifacts.of(record.job_id, tenant=TENANT)
-    assert all(one.name.startswith("failed-listing-") for one in pictures)
 
 
 @pytest.mark.skipif(not has_chromium(), reason="no Chromium")
