@@ -132,24 +132,38 @@ class Erasures:
         """Erase what can be erased now; one that is gone, also when looked for later, is forgotten itself.
 
         Returns:
-            Each that was open, and what became of it.
+            What was looked for, those of a kind together, and what became of it.
 
         Raises:
             TransientError: The artifact store is away; it is gone on with next time.
         """
+        at_ms = now_ms if now_ms is not None else round(time.time() * 1_000)
+        alike: dict[Any, list[Erasure]] = {}
+        for one in await self.open():
+            if not one.done_ms or at_ms - one.done_ms >= AGAIN_MS:
+                alike.setdefault((one.tenant, one.flow, one.jobs, not one.words, one.done_ms > 0), []).append(one)
         told = []
-        for wanted in await self.open():
-            at_ms = now_ms if now_ms is not None else round(time.time() * 1_000)
+        for some in alike.values():
+            wanted = replace(
+                some[0],
+                words=tuple({word for one in some for word in one.words}),
+                found=tuple({job for one in some for job in one.found}),
+                since_ms=min(one.since_ms for one in some),
+                until_ms=max(one.until_ms for one in some),
+            )
             done = await erase(self._log, self._chunks, wanted)
+            for one in some:
+                await self._settle(one, done, at_ms)
             told.append((wanted, done))
-            key, name = self._log.keys.erasures, wanted.erasure_id
-            if not done.waiting and wanted.done_ms and at_ms - wanted.done_ms >= AGAIN_MS:
-                await self._log.client.hdel(key, name)
-                continue
-            first_ms = 0 if done.waiting else wanted.done_ms or at_ms
-            kept = replace(wanted, found=tuple(sorted(done.jobs)), done_ms=first_ms)
-            await self._log.client.hset(key, name, orjson.dumps(asdict(kept)))
         return told
+
+    async def _settle(self, one: Erasure, done: Erased, at_ms: int) -> None:
+        key = self._log.keys.erasures
+        if one.done_ms and not done.waiting:
+            await self._log.client.hdel(key, one.erasure_id)
+            return
+        kept = replace(one, found=tuple(sorted(done.jobs)), done_ms=0 if done.waiting else at_ms)
+        await self._log.client.hset(key, one.erasure_id, orjson.dumps(asdict(kept)))
 
 
 def _read(row: bytes) -> Erasure:
@@ -282,17 +296,21 @@ class _Eraser:
             self._done.waiting.add(job)
             return
         said = {name: raw[name.encode()].decode("utf-8", "replace") for name in _RECORD if name.encode() in raw}
-        changed = {
-            name: ERASED_DATA if text[:1] == "{" else ERASED_TEXT
-            for name, text in said.items()
-            if text not in {ERASED_DATA, ERASED_TEXT, ""} and self._mentions.text(text)
-        }
+        kept = {name: self._said(name, text) for name, text in said.items()}
+        changed = {name: text for name, text in kept.items() if text != said[name]}
         if changed:
             await self._client.hset(keys.job(job), mapping=changed)
         once = [one async for one in self._client.sscan_iter(keys.once(job), count=PAGE) if self._says(one)]
         if once:
             await self._client.srem(keys.once(job), *once)
         self._done.records += bool(changed or once)
+
+    def _said(self, name: str, text: str) -> str:
+        if name == "spec":
+            return self._mentions.spec_text(text)
+        if not text or not self._mentions.text(text):
+            return text
+        return ERASED_DATA if text[:1] == "{" else ERASED_TEXT
 
     def _says(self, raw: bytes) -> bool:
         return self._mentions.text(raw.decode("utf-8", "replace"))

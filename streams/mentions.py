@@ -17,7 +17,10 @@ ERASED_DATA: Final = f'{{"v":1,"{ERASED_KEY}":true}}'
 """Takes the place of a payload: no handler reads it, and a replay refuses it."""
 
 _RUN: Final = re.compile(r"[a-z0-9]{3,}")
-_DATA: Final = frozenset({"data", "spec"})
+_WORD_ENDS: Final = r"(?!\w)"
+_URL_ENDS: Final = r"(?![\w/?#&=%~-]|\.\w)"
+"""An address is not mentioned by a longer one that begins with it."""
+
 _PLAIN: Final = frozenset(
     {
         "type", "job", "task", "flow", "tenant", "revision", "stage", "stream", "attempt", "delivery", "deliveries",
@@ -73,9 +76,8 @@ class Mentions:
             raise ValueError(f"a word that is to be erased has {LEAST_CHARS} characters at least; shorter ones are in")
         self.claims: set[str] = set()
         numbers = [word for word in kept if _E164.fullmatch(word)]
-        plain = "|".join(re.escape(word) for word in kept if word not in numbers)
-        parts = [rf"(?<!\w)(?:{plain})(?!\w)"] if plain or not kept else []
-        self._words = re.compile("|".join([*parts, *map(number_pattern, numbers)]), re.IGNORECASE)
+        parts = [number_pattern(word) if word in numbers else _pattern(word) for word in kept]
+        self._words = re.compile("|".join(parts), re.IGNORECASE)
         self.is_everything = not kept
         self._tails = [word[-_TAIL:].encode() for word in numbers]
         runs = [max(_RUN.findall(word.lower()), key=len, default="") for word in kept if word not in numbers]
@@ -131,6 +133,36 @@ class Mentions:
             case _:
                 return value
 
+    def spec(self, value: Any) -> Any:
+        """What was asked, without such items of its lists; erased as a whole when that does not suffice."""
+        kept = self._without_items(value)
+        return _ERASED if kept is None else kept
+
+    def spec_text(self, text: str) -> str:
+        """As `spec`, of JSON; what mentions nothing stays to the letter."""
+        if text == ERASED_DATA or not self.text(text):
+            return text
+        try:
+            return orjson.dumps(self.spec(orjson.loads(text))).decode()
+        except orjson.JSONDecodeError:
+            return ERASED_DATA
+
+    def _without_items(self, value: Any) -> Any:
+        """None when more than items of lists mention them, or when a list would be left empty."""
+        if self.is_everything or not isinstance(value, dict):
+            return None if self.value(value) else value
+        kept: dict[str, Any] = {}
+        for key, one in value.items():
+            if isinstance(one, list):
+                kept[key] = [item for item in one if not self.value(item)]
+                if one and not kept[key]:
+                    return None
+            else:
+                kept[key] = self._without_items(one)
+                if self.text(key) or (kept[key] is None and one is not None):
+                    return None
+        return kept
+
     def fields(self, fields: Mapping[str, str]) -> dict[str, str] | None:
         """A lifecycle entry without what mentions them; None when nothing in it does.
 
@@ -142,7 +174,9 @@ class Mentions:
                 continue
             if name == "emitted":
                 kept = self._emitted(text)
-            elif name in _DATA:
+            elif name == "spec":
+                kept = self.spec_text(text)
+            elif name == "data":
                 kept = ERASED_DATA if self.text(text) else text
             else:
                 kept = ERASED_TEXT if self.text(text) else text
@@ -164,6 +198,11 @@ class Mentions:
 
 
 _ERASED: Final = {"v": 1, ERASED_KEY: True}
+
+
+def _pattern(word: str) -> str:
+    ends = _URL_ENDS if "://" in word else _WORD_ENDS
+    return rf"(?<!\w){re.escape(word)}{ends}"
 
 
 def is_erased(data: bytes) -> bool:

@@ -89,8 +89,10 @@ async def _changed(
 def _kept(column: str, value: Any, mentions: Mentions) -> Any:
     if value is None or not mentions.value(value):
         return value
-    if column in {"spec", "data"}:
-        return orjson.loads(ERASED_DATA) if isinstance(value, dict) else ERASED_DATA
+    if column == "spec":
+        return mentions.spec(value)
+    if column == "data":
+        return ERASED_DATA
     if mentions.is_everything and not isinstance(value, str):
         return orjson.loads(ERASED_DATA)
     return mentions.without(value) if not isinstance(value, str) else ERASED_TEXT

@@ -27,8 +27,11 @@ from consumers.store.leads import Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
+from consumers.store.past_runs import PastRuns
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.searching import Searching
 from consumers.store.suppressions import Suppressions
+from consumers.store.vectors import Vectors
 from consumers.store.websites import Websites
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class Store:
         jobs: History.
         audit: What operators did.
         logs: The jobs' logs.
+        past_runs: What ended jobs needed.
         contributions: What compile reads.
         results: By job and revision.
         artifacts: The jobs' files.
@@ -66,7 +70,9 @@ class Store:
         lead_suppressions: Who was erased and stays out.
         lead_erasure: Erases people everywhere in the database.
         lead_upkeep: Pages and duplicates of the lead book.
-        passages: Of collected documents, with their vectors.
+        passages: Of collected documents.
+        vectors: Of passages, by model.
+        searching: Finds passages.
     """
 
     def __init__(self, database: Database) -> None:
@@ -74,6 +80,7 @@ class Store:
         self.jobs = Jobs(database)
         self.audit = Audit(database)
         self.logs = Logs(database)
+        self.past_runs = PastRuns(database)
         self.contributions = Contributions(database)
         self.results = Results(database)
         self.artifacts = Artifacts(database)
@@ -94,6 +101,8 @@ class Store:
         self.collections = Collections(database)
         self.collected = CollectedDocuments(database)
         self.passages = Passages(database)
+        self.vectors = Vectors(database)
+        self.searching = Searching(database)
         self.leads = Leads(database)
         self.lead_lists = LeadLists(database)
         self.lead_suppressions = LeadSuppressions(database)

@@ -11,8 +11,6 @@ from typing import Any
 
 import orjson
 import pytest
-import zstandard
-from sqlalchemy import text
 
 from consumers.maintenance.erase import erase as chore
 from consumers.maintenance.yard import Yard
@@ -22,10 +20,9 @@ from consumers.worker.follow import HistoryFollower
 from schemas.jobs import JobRequest
 from schemas.maintenance import Order
 from streams import archive
-from streams.archiver import Archiver, raw_ranges
-from streams.connect import connect
 from streams.erase import AGAIN_MS, Erasure, Erasures
 from tests.support.flow_place import TENANT, Place, place
+from tests.support.kept import archived, everything, history_has_read
 from tests.support.replay_place import archive_and_trim, asked, planned
 from tests.support.tree_flow import flow as tree
 
@@ -60,15 +57,9 @@ def about(who: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
-async def archived(place: Place, redis_url: str) -> None:
-    """Archive all of lifecycle; it stays in Redis too."""
-    client = raw_ranges(connect(redis_url, single=True))
-    worker = place.worker
-    archiver = Archiver(client, worker.resources.blobs.chunks, worker.keys.namespace, "by hand", max_bytes=1 << 30)
-    for keys in worker.keys.all_partitions:
-        await archiver.catch_up(keys)
-        await archiver.let_go(keys)
-    await client.aclose()
+async def kept(place: Place, folder: Path) -> dict[str, bytes]:
+    """All that is kept anywhere."""
+    return await everything(place.worker.client, place.worker.keys.namespace, place.store, folder)
 
 
 async def carried_out(place: Place, now: datetime | None = None) -> dict[str, int]:
@@ -81,41 +72,6 @@ async def carried_out(place: Place, now: datetime | None = None) -> dict[str, in
     return dict((await chore(yard)).counts)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, unpacked."""
-    found: dict[str, bytes] = {}
-    for file in folder.rglob("*"):
-        if file.is_file():
-            body = file.read_bytes()
-            packed = body[:4] == b"\x28\xb5\x2f\xfd"
-            found[str(file)] = zstandard.ZstdDecompressor().decompressobj().decompress(body) if packed else body
-    return found
-
-
-async def everything(place: Place, folder: Path) -> dict[str, bytes]:
-    """All that is kept anywhere: Redis by key, files unpacked, tables."""
-    found: dict[str, bytes] = {}
-    client = place.worker.client
-    async for key in client.scan_iter(match=f"{place.worker.keys.namespace}:*"):
-        match await client.type(key):
-            case b"stream":
-                found[key.decode()] = repr(await client.xrange(key)).encode()
-            case b"hash":
-                found[key.decode()] = repr(await client.hgetall(key)).encode()
-            case b"set":
-                found[key.decode()] = repr(await client.smembers(key)).encode()
-            case b"list":
-                found[key.decode()] = repr(await client.lrange(key, 0, -1)).encode()
-            case _:
-                pass
-    found |= files(folder)
-    async with place.store.database.begin() as session:
-        for table in ("contributions", "results", "job_logs", "jobs", "inherited_failures", "deliveries"):
-            rows = await session.execute(text(f"SELECT t::text FROM {table} t"))  # noqa: S608 - fixed names
-            found[table] = "\n".join(row[0] for row in rows).encode()
-    return found
-
-
 async def put_aside(place: Place, job_id: str, who: str) -> None:
     """Have a job emit a payload that is too large for an entry."""
     worker = place.worker
@@ -126,27 +82,15 @@ async def put_aside(place: Place, job_id: str, who: str) -> None:
     await worker.client.xadd(worker.keys.of_job(job_id).lifecycle, {**fields, "emitted": emitted})
 
 
-async def history_has_read(place: Place) -> None:
-    """Wait until history has acknowledged all of lifecycle."""
-    lifecycle = place.worker.keys.partition(0).lifecycle
-    async with asyncio.timeout(20):
-        while True:
-            last = (await place.worker.client.xrevrange(lifecycle, count=1))[0][0]
-            groups = {one["name"]: one for one in await place.worker.client.xinfo_groups(lifecycle)}
-            if groups[b"history"]["last-delivered-id"] == last and not groups[b"history"]["pending"]:
-                return
-            await asyncio.sleep(0.02)
-
-
 async def test_what_mentions_somebody_is_gone_everywhere_and_the_rest_stays(
     here: Place, valkey_url: str, tmp_path: Path
 ) -> None:
     jobs = [(await here.run(root=about(who))).job_id for who in (JANE, "mary@example.com")]
     for job_id, who in zip(jobs, (JANE, "mary@example.com"), strict=True):
         await put_aside(here, job_id, who)
-    await history_has_read(here)
-    await archived(here, valkey_url)
-    places = {name for name, body in (await everything(here, tmp_path)).items() if JANE.encode() in body}
+    await history_has_read(here.worker)
+    await archived(here.worker, valkey_url)
+    places = {name for name, body in (await kept(here, tmp_path)).items() if JANE.encode() in body}
     kinds = ("lifecycle", "dlq", ":once", f"job:{jobs[0]}", "claims/", "archive/", "contributions", "results", "jobs")
     assert all(any(kind in one for one in places) for kind in kinds), places
 
@@ -155,18 +99,18 @@ async def test_what_mentions_somebody_is_gone_everywhere_and_the_rest_stays(
     counts = await carried_out(here)
     assert counts["entries"] > 0
     assert (counts["archived"], counts["letters"], counts["claims"]) == (counts["entries"], 1, 1)
-    left = await everything(here, tmp_path)
+    left = await kept(here, tmp_path)
     assert {name for name, body in left.items() if JANE.encode() in body} == {f"{here.worker.keys.namespace}:erasures"}
     assert b"mary@example.com" in b"".join(left.values())
-    kept = await here.store.results.get(jobs[0], tenant=TENANT)
-    assert kept is not None
-    assert "john.doe@example.com" in kept.payload["names"]
+    result = await here.store.results.get(jobs[0], tenant=TENANT)
+    assert result is not None
+    assert "john.doe@example.com" in result.payload["names"]
 
     # Looked for once more, when nobody can have had it in hand any longer, and then it is forgotten itself.
     assert (await carried_out(here))["open"] == 1
     later = datetime.now(UTC) + timedelta(milliseconds=AGAIN_MS + 1_000)
     assert (await carried_out(here, later))["open"] == 0
-    assert not [name for name, body in (await everything(here, tmp_path)).items() if JANE.encode() in body]
+    assert not [name for name, body in (await kept(here, tmp_path)).items() if JANE.encode() in body]
 
     # What was not asked for can be replayed; what was, is refused with the reason.
     await archive_and_trim(here, valkey_url)
@@ -177,7 +121,7 @@ async def test_what_mentions_somebody_is_gone_everywhere_and_the_rest_stays(
 async def test_a_job_that_is_not_over_is_erased_when_it_is(here: Place, valkey_url: str, tmp_path: Path) -> None:
     request = JobRequest(flow="tree", spec={"root": node(JANE)}, run_at=datetime.now(UTC) + timedelta(hours=1))
     job_id = (await submit(here.worker.jobs, here.worker.flows, request)).job_id
-    await archived(here, valkey_url)
+    await archived(here.worker, valkey_url)
     erasures = Erasures(here.worker.jobs, here.worker.resources.blobs.chunks)
     await erasures.ask(Erasure(tenant=TENANT, words=(JANE,)))
     ((_, done),) = await erasures.carry_out()
@@ -185,7 +129,7 @@ async def test_a_job_that_is_not_over_is_erased_when_it_is(here: Place, valkey_u
     assert (await here.worker.jobs.job(job_id)).spec["root"]["name"] == JANE  # type: ignore[union-attr]
 
     await here.worker.jobs.cancel(job_id)
-    await history_has_read(here)
+    await history_has_read(here.worker)
     ((_, done),) = await erasures.carry_out()
     assert done.waiting == set()
     job = await here.worker.jobs.job(job_id)
@@ -193,7 +137,7 @@ async def test_a_job_that_is_not_over_is_erased_when_it_is(here: Place, valkey_u
     assert job.spec == {"v": 1, "$erased": True}
     assert not [
         name
-        for name, body in (await everything(here, tmp_path)).items()
+        for name, body in (await kept(here, tmp_path)).items()
         if JANE.encode() in body and "erasures" not in name and name != "jobs"  # history comes with the chore
     ]
 
@@ -215,8 +159,8 @@ async def test_entries_stay_until_the_archive_has_them_and_others_are_not_touche
     later = int(mine.decode().partition("-")[0]) + 60_000
     await worker.client.xadd(of.lifecycle, {**fields, "job": "0-later"}, id=f"{later}-0")
 
-    await archived(here, valkey_url)
-    await history_has_read(here)
+    await archived(here.worker, valkey_url)
+    await history_has_read(here.worker)
     ((_, done),) = await erasures.carry_out()
     assert (done.waiting, done.entries, done.archived, done.jobs) == (set(), 1, 1, {"0-mine"})
     rows = [fields async for _, fields in archive.read(chunks, worker.keys.namespace, 0)]
@@ -230,8 +174,8 @@ async def test_entries_stay_until_the_archive_has_them_and_others_are_not_touche
 
 async def test_all_payloads_of_a_job_go_when_no_words_are_named(here: Place, valkey_url: str) -> None:
     jobs = [(await here.run(root=node(f"n{n}", "crawl", node("x", "extract")))).job_id for n in range(2)]
-    await history_has_read(here)
-    await archived(here, valkey_url)
+    await history_has_read(here.worker)
+    await archived(here.worker, valkey_url)
     erasures = Erasures(here.worker.jobs, here.worker.resources.blobs.chunks)
     with pytest.raises(ValueError, match="name words or jobs"):
         await erasures.ask(Erasure(tenant=TENANT))

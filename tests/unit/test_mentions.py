@@ -86,6 +86,35 @@ def test_of_an_entry_go_the_payloads_that_mention_it_and_nothing_else() -> None:
     assert JANE.fields({"type": "completed", "job": "0-a", "data": '{"name":"John"}'}) is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"to": ["jane roe", "john"], "n": 1}, {"to": ["john"], "n": 1}),
+        ({"to": ["jane roe"], "n": 1}, {"v": 1, "$erased": True}),
+        ({"to": "jane roe"}, {"v": 1, "$erased": True}),
+        ({"in": {"to": ["john", {"name": "jane roe"}]}}, {"in": {"to": ["john"]}}),
+        ({"to": None, "on": False}, {"to": None, "on": False}),
+    ],
+)
+def test_what_was_asked_keeps_what_else_was_asked(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert JANE.spec(spec) == expected
+    assert orjson.loads(JANE.spec_text(orjson.dumps(spec).decode())) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("at https://a.example/docs.", True),
+        ('"https://a.example/docs"', True),
+        ("https://a.example/docs/one", False),
+        ("https://a.example/docs.html", False),
+        ("https://a.example/docs?page=2", False),
+    ],
+)
+def test_an_address_is_not_mentioned_by_a_longer_one(text: str, *, expected: bool) -> None:
+    assert Mentions(["https://a.example/docs"]).text(text) is expected
+
+
 def test_no_words_mean_every_payload() -> None:
     everything = Mentions([])
     kept = everything.fields({"type": "submitted", "job": "0-a", "spec": '{"url":"x"}', "emitted": '[{"data":{}}]'})
