@@ -1,0 +1,124 @@
+"""Processes of a benchmark: what is measured runs in one of its own, and answers with one JSON line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from api.bench.worker import READY, Done, Orders
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TAIL: Final = 4_000
+"""Bytes of its errors that are told when it fails."""
+
+
+class Measuring:
+    """One started process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], environment: Mapping[str, str] | None = None, *, is_told: bool = False
+    ) -> Measuring:
+        """Start a program.
+
+        Args:
+            is_told: Whether it goes on until its input ends (`tell`).
+            environment: Beside this process's own.
+        """
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        pipe = asyncio.subprocess.PIPE
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *command, stdin=pipe if is_told else asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+                env={**os.environ, "PYTHONPATH": path, **(environment or {})}, limit=1 << 30,
+            )
+        )  # fmt: skip
+
+    async def ready(self) -> None:
+        """Wait until it says so.
+
+        Raises:
+            RuntimeError: It ended before.
+        """
+        assert self.process.stderr is not None  # noqa: S101 - it was asked for
+        try:
+            await self.process.stderr.readuntil(READY)
+        except asyncio.IncompleteReadError as end:
+            raise RuntimeError(f"a measuring process ended early:\n{end.partial.decode()[-TAIL:]}") from None
+
+    async def answer(self) -> dict[str, Any]:
+        """Its JSON document, the last that it prints, when it has ended; one that is told ends now.
+
+        Raises:
+            RuntimeError: It failed.
+        """
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        out, err = await self.process.communicate()
+        if self.process.returncode != 0:
+            said = err.decode(errors="replace")[-TAIL:]
+            raise RuntimeError(f"a measuring process failed ({self.process.returncode}):\n{said}")
+        found: dict[str, Any] = orjson.loads(out[out.rfind(b"\n{") + 1 :])  # others may have printed before it
+        return found
+
+    async def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.communicate()
+
+
+def python(*arguments: str) -> list[str]:
+    """A command of this Python."""
+    return [sys.executable, *arguments]
+
+
+async def output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What a program answers.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    one = await Measuring.start(command, environment)
+    try:
+        return await one.answer()
+    finally:
+        await one.kill()
+
+
+@asynccontextmanager
+async def workers(*orders: Orders, environment: Mapping[str, str] | None = None) -> AsyncIterator[list[Measuring]]:
+    """Worker processes, ready; they are killed at the end of the block if they still run."""
+    started = [
+        await Measuring.start(
+            python("-m", "api.bench.worker", orjson.dumps(asdict(one)).decode()),
+            environment, is_told=not one.transitions,
+        )
+        for one in orders
+    ]  # fmt: skip
+    try:
+        await asyncio.gather(*(one.ready() for one in started))
+        yield started
+    finally:
+        await asyncio.gather(*(one.kill() for one in started))
+
+
+async def done(worker: Measuring) -> Done:
+    """What a worker did, when it is over.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    return Done(**await worker.answer())
