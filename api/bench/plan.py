@@ -67,8 +67,8 @@ class Plan:
         """Enough to see that it runs."""
         return cls(
             jobs=60, rounds=1, partitions=2, latency_jobs=10, latency_per_s=50, half_load_s=0.3, single_submits=20,
-            memory_jobs=500, backlogs=(20, 40), pending=(5, 10), growth_jobs=20, growth_rounds=1, kills=1,
-            lease_ms=1_000, held_jobs=400, soak_transitions=1_200, claim_jobs=40, claim_workers=2, peer_jobs=10,
+            memory_jobs=500, backlogs=(20, 40), pending=(5,), growth_jobs=20, growth_rounds=1, kills=1,
+            lease_ms=1_000, held_jobs=400, soak_transitions=1_200, claim_jobs=40, claim_workers=1, peer_jobs=10,
             scaled_jobs=4_000,
         )  # fmt: skip
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import orjson
 
@@ -23,8 +24,9 @@ TAIL: Final = 4_000
 class Measuring:
     """One started process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, printed: IO[bytes]) -> None:
         self.process = process
+        self._printed = printed
 
     @classmethod
     async def start(
@@ -36,13 +38,15 @@ class Measuring:
             is_told: Whether it goes on until its input ends (`tell`).
             environment: Beside this process's own.
         """
+        printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended; an answer may be megabytes
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
-                *command, stdin=pipe if is_told else asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe,
-                env={**os.environ, "PYTHONPATH": path, **(environment or {})}, limit=1 << 30,
-            )
+                *command, stdin=pipe if is_told else asyncio.subprocess.DEVNULL, stdout=printed, stderr=pipe,
+                env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            ),
+            printed,
         )  # fmt: skip
 
     async def ready(self) -> None:
@@ -65,7 +69,9 @@ class Measuring:
         """
         if self.process.stdin is not None:
             self.process.stdin.close()
-        out, err = await self.process.communicate()
+        _, err = await self.process.communicate()
+        self._printed.seek(0)
+        out = self._printed.read()
         if self.process.returncode != 0:
             said = err.decode(errors="replace")[-TAIL:]
             raise RuntimeError(f"a measuring process failed ({self.process.returncode}):\n{said}")
@@ -78,6 +84,7 @@ class Measuring:
             with suppress(ProcessLookupError):
                 self.process.kill()
             await self.process.communicate()
+        self._printed.close()
 
 
 def python(*arguments: str) -> list[str]:

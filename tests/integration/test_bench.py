@@ -12,7 +12,7 @@ from api.bench.processes import output, python
 from api.bench.report import page, plots
 from streams.connect import connect
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PLAN = Plan.tiny()
 APART = {"autoscale"}
