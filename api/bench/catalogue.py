@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from api.bench import capacity, rounds
 from api.bench.claims import claims
-from api.bench.ground import SLOW_US, Ground, sink
+from api.bench.ground import Ground, sink
 from api.bench.growth import grow, soak
 from api.bench.intake import memory, submissions
 from api.bench.latency import latency
 from api.bench.plan import Plan
 from api.bench.recovery import recovery
 from api.bench.scaling import autoscale
+from api.bench.slowlog import slowlog
 from streams.errors import MillraceError
 
 Measure = Callable[[Ground, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -44,10 +44,6 @@ class Measurement:
     is_shipped: bool = False
 
 
-async def _slow(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
-    return {"slowlog": slow_figures(ground)}
-
-
 async def _capacity(_: Ground, found: dict[str, Any]) -> dict[str, Any]:
     return capacity.figures(found, os.cpu_count() or 1)
 
@@ -66,7 +62,7 @@ MEASUREMENTS: Final = (
     Measurement("claims", "what the systems before this one claimed", claims, ("latency", "memory", "recovery")),
     Measurement("autoscale", "until a process more, and one less", autoscale),
     Measurement("capacity", "what one node and a Cluster carry", _capacity, ("throughput", "partitions", "memory")),
-    Measurement("slowlog", "scripts and commands that blocked the server", _slow, ("throughput",), is_shipped=True),
+    Measurement("slowlog", "scripts and commands that blocked the server", slowlog, ("throughput",), is_shipped=True),
 )
 """In the order in which they run; what summarises the others comes last."""
 
@@ -126,24 +122,3 @@ async def bench(
             return {**figures, "conditions": await ground.conditions(load_before)}
         finally:
             await ground.client.aclose()
-
-
-def slow_figures(ground: Ground) -> dict[str, Any]:
-    """How often a script or command took longer than 5 ms while transitions were made, and which took longest.
-
-    Those during the floor count apart: the bare loop has no script longer than a batch, so they say how often a busy
-    machine takes the core away from the server in the middle of a command.
-    """
-    if not ground.is_slow_known:
-        return {"not_known": "the server refuses CONFIG"}
-    ours = [one for one in ground.slow if one.during != "floor"]
-    worst = max(ours, key=lambda one: one.took_ms, default=None)
-    return {
-        "threshold_ms": SLOW_US / 1_000,
-        "transitions": ground.transitions,
-        "count": len(ours),
-        "count_during_floor": len(ground.slow) - len(ours),
-        "by_command": dict(Counter(one.command for one in ours).most_common()),
-        "by_measurement": dict(Counter(one.during for one in ours).most_common()),
-        "worst": asdict(worst) if worst else None,
-    }

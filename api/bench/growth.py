@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from statistics import median
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from api.bench.ground import Ground
-from api.bench.processes import Measuring, done, workers
+from api.bench.processes import done, workers
 from api.bench.statistics import flatness, growth
 from schemas.names import STAGES
 from streams.log import Log
@@ -46,12 +44,17 @@ async def grow(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
                 backlog[size].append(found)
         for size in ground.plan.pending:
             ground.told(f"growth, {turn + 1} of {ground.plan.growth_rounds}: {size:,} held")
-            async with ground.namespace() as log:
-                await ground.fill(log, size)
-                await _hold(ground, log, size)
-                found, submitted = await _at(ground, log, BESIDE_PENDING, size, held=size, lease_ms=HELD_LEASE_MS)
-                pending[size].append(found)
+            pending[size].append(await beside_held(ground, size))
     return {"growth": {"backlog": _curve(backlog), "pending": _curve(pending)}}
+
+
+async def beside_held(ground: Ground, entries: int) -> dict[str, float]:
+    """The ordered transitions, while another consumer holds so many entries of the first stream."""
+    async with ground.namespace() as log:
+        await ground.fill(log, entries)
+        await _hold(ground, log, entries)
+        found, _ = await _at(ground, log, BESIDE_PENDING, entries, held=entries, lease_ms=HELD_LEASE_MS)
+        return found
 
 
 def _curve(runs: dict[int, list[dict[str, float]]]) -> dict[str, Any]:
@@ -81,41 +84,27 @@ async def _at(
     before = await ground.cpu_s()
     order = ground.orders(log, transitions, lease_ms=lease_ms)
     during = f"growth at {size:,}" + (f", {held:,} held" if held else "")
-    async with (
-        ground.watched(during, transitions),
-        workers(order) as (worker,),
-        _topping_up(ground, log, size + held, submitted) as so_far,
-    ):
-        found = await done(worker)
+    so_far = [submitted]
+    async with ground.watched(during, transitions), workers(order) as (worker,):
+        found = await done(worker, _top_up(ground, log, size + held, so_far))
     server_us = (await ground.cpu_s() - before) / transitions * 1e6
     return {
         "cpu_us": found.cpu_s / transitions * 1e6 + server_us,
         "server_cpu_us": server_us,
         "per_s": transitions / found.took_s,
-    }, so_far()  # fmt: skip
+    }, so_far[0]  # fmt: skip
 
 
-@asynccontextmanager
-async def _topping_up(ground: Ground, log: Log, size: int, submitted: int) -> AsyncIterator[Callable[[], int]]:
-    """Keep so many in the first stream while the block runs; yields how many jobs were submitted so far."""
+async def _top_up(ground: Ground, log: Log, size: int, submitted: list[int]) -> None:
+    """Keep so many in the first stream until cancelled, counting in `submitted` how many jobs there were so far."""
     stream = log.keys.partition(0).stream("crawl")
     step = min(TOP_UP, size)
-
-    async def top_up() -> None:
-        nonlocal submitted
-        while True:
-            if await ground.client.xlen(stream) <= size - step:
-                await ground.fill(log, step, first=submitted)
-                submitted += step
-            else:
-                await asyncio.sleep(TOP_UP_EVERY_S)
-
-    task = asyncio.create_task(top_up())
-    try:
-        yield lambda: submitted
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    while True:
+        if await ground.client.xlen(stream) <= size - step:
+            await ground.fill(log, step, first=submitted[0])
+            submitted[0] += step
+        else:
+            await asyncio.sleep(TOP_UP_EVERY_S)
 
 
 async def _hold(ground: Ground, log: Log, entries: int) -> None:
@@ -136,12 +125,7 @@ async def soak(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
     async with ground.namespace() as log, ground.watched("soak", transitions):
         await ground.fill(log, min(FEED, transitions // len(STAGES)))
         async with workers(ground.orders(log, transitions, rss_every=every)) as (worker,):
-            feeding = asyncio.create_task(_feed(ground, log, transitions // len(STAGES) + 1, worker))
-            try:
-                found = await done(worker)
-            finally:
-                feeding.cancel()
-                await asyncio.gather(feeding, return_exceptions=True)
+            found = await done(worker, _feed(ground, log, transitions // len(STAGES) + 1))
     resident_mb = {int(at): size for at, size in found.rss_at.items()}
     return {
         "soak": {
@@ -152,11 +136,11 @@ async def soak(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _feed(ground: Ground, log: Log, jobs: int, worker: Measuring) -> None:
+async def _feed(ground: Ground, log: Log, jobs: int) -> None:
     """Keep some jobs waiting, and let go of lifecycle that nobody needs, until enough were submitted."""
     keys = log.keys.partition(0)
     submitted, trimmed_s = min(FEED, jobs), time.monotonic()
-    while submitted < jobs and worker.process.returncode is None:
+    while submitted < jobs:
         if await ground.client.xlen(keys.stream("crawl")) < FEED - TOP_UP:
             await ground.fill(log, TOP_UP, first=submitted)
             submitted += TOP_UP

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -122,10 +122,24 @@ async def workers(*orders: Orders, environment: Mapping[str, str] | None = None)
         await asyncio.gather(*(one.kill() for one in started))
 
 
-async def done(worker: Measuring) -> Done:
+async def done(worker: Measuring, beside: Coroutine[Any, Any, None] | None = None) -> Done:
     """What a worker did, when it is over.
+
+    Args:
+        beside: What is done meanwhile, such as feeding it; it is cancelled at the end. When it fails, so does this.
 
     Raises:
         RuntimeError: It failed.
     """
-    return Done(**await worker.answer())
+    answering = asyncio.create_task(worker.answer())
+    feeding = asyncio.create_task(beside) if beside is not None else None
+    try:
+        await asyncio.wait({answering, feeding} if feeding else {answering}, return_when=asyncio.FIRST_COMPLETED)
+        if feeding is not None and feeding.done():
+            feeding.result()
+        return Done(**await answering)
+    finally:
+        for task in (answering, feeding):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)

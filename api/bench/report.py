@@ -296,6 +296,12 @@ def _slow(figures: Mapping[str, Any]) -> Iterator[str]:
         f"{slow['threshold_ms']:.0f} ms, and {slow['count_during_floor']} during the runs of the floor, which has "
         "nothing that long: those are the machine's, which took the core away in the middle of a command.\n"
     )
+    if "undisturbed" in slow:
+        alone = slow["undisturbed"]
+        yield (
+            f"With real-time scheduling of the server, so that nobody takes its core: {alone['count']} in "
+            f"{alone['transitions']:,} transitions.\n"
+        )
     if slow["count"]:
         yield from table(("command or move", "times"), list(slow["by_command"].items()))
         worst = slow["worst"]
