@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("is_json", sa.Boolean, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("took_ms", sa.Integer, nullable=False),
+        sa.Column("took_ms", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     )
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("stage", sa.Text, nullable=False),
         sa.Column("is_reused", sa.Boolean, nullable=False),
-        sa.Column("saved_ms", sa.Integer, nullable=False),
+        sa.Column("saved_ms", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_memo_uses_tenant_key", "memo_uses", ["tenant", "key"])
 
