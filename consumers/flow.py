@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
@@ -16,12 +16,31 @@ from schemas.stages import Payload
 from streams.errors import MillraceError
 from streams.policy import StagePolicy
 
+if TYPE_CHECKING:
+    from consumers.shadow.gather import Original
+    from consumers.store import MemoryStore, Store
+
 ENTRY_POINTS: Final = "millrace.flows"
 _DEFAULT_POLICY: Final = StagePolicy()
 
 
 class UnknownFlow(MillraceError):  # noqa: N818 - it says what is wrong
     """No installed flow has this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowHooks:
+    """How a flow's own tables get into a shadow run; see `consumers.shadow`.
+
+    Attributes:
+        load: Reads what is needed, from the real store: (store, tenant, spec as JSON) -> anything.
+        seed: Puts it, and what the original's tasks had written, into the shadow's store: (store, original).
+        ignored: Top-level members of the result that are different each time.
+    """
+
+    load: Callable[[Store, str, bytes], Awaitable[Any]]
+    seed: Callable[[MemoryStore, Original], Awaitable[None]]
+    ignored: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,7 @@ class Flow:
         limit_s: Running time after which the job fails; waits are not counted. None: no limit.
         about: One line for people.
         summary: What a job that ends before compile has to show, from what its tasks collected (JSON, by task).
+        shadow: What a shadow run needs of the flow's own tables; None when its stages read none.
     """
 
     name: str
@@ -45,6 +65,7 @@ class Flow:
     limit_s: float | None = None
     about: str = ""
     summary: Callable[[list[Any]], BaseModel] | None = None
+    shadow: ShadowHooks | None = None
     by_name: Mapping[StageName, Stage] = field(init=False)
 
     def __post_init__(self) -> None:

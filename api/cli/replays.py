@@ -70,6 +70,11 @@ def start(
     ] = "500",
     priority: Annotated[str, typer.Option(help="Of the new jobs.", rich_help_panel=HOW)] = "low",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.", rich_help_panel=HOW)] = False,
+    shadow: Annotated[
+        bool,
+        typer.Option("--shadow", help="Run it here with no effect outside, and show what would change.",
+                     rich_help_panel=HOW),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is over.", rich_help_panel=HOW)] = False,
     stream: Annotated[
         str | None, typer.Option(metavar="KEY", help="Copy entries of this stream instead.", rich_help_panel=RAW)
@@ -110,6 +115,10 @@ def start(
         "rate": rate_of(rate), "priority": int(priority) if priority.isdigit() else priority,
     }  # fmt: skip
     asked = _checked(given)
+    if shadow:
+        from api.cli.shadow import show_shadows
+
+        raise typer.Exit(show_shadows(asked, as_json=as_json))
     if dry_run:
         _show_plan(run(_planned(asked)), as_json=as_json)
         return

@@ -1,6 +1,7 @@
 """``/replays``: run jobs again, look how far that is, stop it."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
 from api.problems import Problem
 from api.services import Services, services_of
+from api.shadow import shadows
 from consumers.replays.record import NoSuchReplay, ReplayIsOver, Replays
 from consumers.replays.run import Means, plan
 from consumers.store.pages import read_cursor, write_cursor
@@ -19,6 +21,12 @@ router = APIRouter(prefix="/replays", tags=["operations"])
 
 PLANNED_WITHIN_S = 20.0
 """A dry run answers by then with what it has looked at."""
+
+SHADOWED_AT_ONCE: Final = 100
+"""Jobs that one request may run in shadow."""
+
+_SHADOW: Final = asyncio.Semaphore(1)
+"""They take the processors that answers are made with."""
 
 EXAMPLE = {"select": {"flow": "filings", "since": "2026-01-01T00:00:00Z"}, "from_stage": "extract"}
 
@@ -89,6 +97,21 @@ async def cancel_replay(request: Request, caller: Operator, replay_id: str) -> R
     except ReplayIsOver as error:
         raise Problem("replay-is-over", str(error)) from None
     return Json(record.view, 202)
+
+
+@router.post("/shadow", openapi_extra=body_schema(ReplayRequest, {"select": {"dlq": True}, "from_stage": "extract"}))
+async def shadow_replay(
+    request: Request, caller: Operator, most: Annotated[int, Query(ge=1, le=SHADOWED_AT_ONCE)] = 20
+) -> Response:
+    """Run the chosen jobs with today's code and no effect outside, and show field by field what would change.
+
+    The answer comes when all of them have run, one after the other; `replay --shadow` on the command line takes more.
+    """
+    services = services_of(request)
+    asked = fit(ReplayRequest, await read_json(request), "the replay")
+    async with _SHADOW:
+        found = [one async for one in shadows(services, asked, caller.tenant, most=most)]
+    return items([one.model_dump(mode="json") for one in found])
 
 
 async def replay_view(services: Services, replay_id: str, tenant: str) -> ReplayView:

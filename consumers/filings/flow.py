@@ -6,6 +6,7 @@ from typing import Final
 
 from consumers.classify.filings import UNSURE, classify
 from consumers.compile.filings import compile_statements
+from consumers.compile.filings_shadow import hooks
 from consumers.crawl.filings import PAGES, RENDERS, crawl
 from consumers.download.filings import download
 from consumers.extract.filings import extract
@@ -42,5 +43,6 @@ flow = Flow(
     budgets=_budgets,
     limit_s=LIMIT_S,
     summary=summed_up,
+    shadow=hooks,
     about="the financial statements in a company's annual reports",
 )

@@ -65,6 +65,10 @@ class InlineJob:
         """Whether it has its final status; notify may still be open."""
         return self.status is not JobStatus.RUNNING
 
+    def open(self, stage: StageName, data: bytes) -> None:
+        """Open another task at the beginning, beside the first."""
+        self._add(stage, data)
+
     def again(self, task: Task) -> None:
         """Put a task back behind everything that is open (snooze)."""
         self.ready.append(task)

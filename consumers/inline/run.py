@@ -162,7 +162,7 @@ async def run_inline(
             on_progress,
             sleep=sleep,
         )
-        runner = _Runner(flow, bench, middleware, sleep)
+        runner = Runner(flow, bench, middleware, sleep)
         await runner.run()
     if job.status is JobStatus.FAILED and runner.last_error is not None:
         raise runner.last_error
@@ -175,7 +175,7 @@ async def run_inline(
     )  # fmt: skip
 
 
-class _Runner:
+class Runner:
     """Runs what is open until nothing is."""
 
     def __init__(

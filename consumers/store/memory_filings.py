@@ -54,6 +54,11 @@ class MemoryCompanies(Companies):
         kept = self._compiled.get((tenant, company_id), [])
         return next((one for one in reversed(kept) if revision in {None, one.revision}), None)
 
+    async def remember(self, company: Company) -> None:
+        """Know a company as another store has it."""
+        told = {name: getattr(company, name) for name in Company.__table__.columns.keys()}  # noqa: SIM118 - no dict
+        self._kept[company.tenant, company.id] = Company(**told)
+
     def keep(self, company_id: str, result: FilingsResult, digest: str, *, tenant: str) -> None:
         """Keep a compile; another set of documents makes another revision."""
         kept = self._compiled.setdefault((tenant, company_id), [])
@@ -146,6 +151,11 @@ class MemoryDocuments(Documents):
             for ordinal, payload in enumerate(statements)
         ]  # fmt: skip
         return True
+
+    async def remember(self, company_id: str, document: ExtractedDocument, *, tenant: str) -> None:
+        """Know what was read from a document, as another store has it."""
+        self._at(company_id, document.url, tenant).sha256 = document.sha256
+        await self.put_extracted(company_id, document, tenant=tenant)
 
     async def put_refused(self, company_id: str, url: str, reason: str, *, tenant: str) -> str:
         """Note that a document could not be had; one that was read before stays as it is."""

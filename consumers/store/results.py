@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, or_, select, text, tuple_
+from sqlalchemy import func, or_, select, text, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.cleaning import dump_json
@@ -12,7 +12,7 @@ from consumers.store.models import Contribution, JobArtifact, Result
 from consumers.store.together import Key, Together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from datetime import datetime
 
     from consumers.store.database import Database
@@ -85,15 +85,17 @@ class Contributions:
             await session.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
         return dict.fromkeys(rows)
 
-    async def of(self, job_id: str, *, tenant: str) -> AsyncIterator[Any]:
-        """Every payload of a job, by task and ordinal; no transaction is open between two of them."""
+    async def of(self, job_id: str, *, tenant: str, tasks: Collection[int] | None = None) -> AsyncIterator[Any]:
+        """Every payload of a job, or of some of its tasks, by task and ordinal; no transaction is open between two."""
         after = (-1, -1)
+        wanted = true() if tasks is None else Contribution.task.in_(tasks)
         while True:
             query = (
                 select(Contribution)
                 .where(
                     Contribution.job_id == job_id,
                     Contribution.tenant == tenant,
+                    wanted,
                     tuple_(Contribution.task, Contribution.ordinal) > tuple_(*after),
                 )
                 .order_by(Contribution.task, Contribution.ordinal)

@@ -80,6 +80,14 @@ def test_a_plan_submits_nothing_and_says_what_jobs_alike_needed(here: Home, done
     assert done
 
 
+def test_a_shadow_replay_shows_and_changes_nothing(here: Home, done: str) -> None:
+    before = len(here.lines("jobs", "--limit", "1000"))
+    (shown,) = here.lines("replay", "--job", done, "--from-stage", "extract", "--shadow")
+    assert (shown["job_id"], shown["status"], shown["entries"]) == (done, "succeeded", 4)
+    assert "Nothing was changed, sent or stored" in here.run("replay", "--job", done, "--shadow")
+    assert len(here.lines("jobs", "--limit", "1000")) == before
+
+
 def test_jobs(here: Home, done: str, failed: str) -> None:
     jobs = {job["job_id"]: job["status"] for job in here.lines("jobs", "--limit", "1000")}
     assert (jobs[done], jobs[failed]) == ("succeeded", "failed")

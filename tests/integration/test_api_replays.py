@@ -210,3 +210,21 @@ async def test_by_time_stage_and_dead_letters(working: ApiPlace) -> None:
     assert await taken(dlq=True, stage="compile") == (0, {})
     assert await taken(dlq=True, jobs=[well]) == (0, {})
     assert await taken(jobs=[dead], status=["succeeded"]) == (0, {"not_found": 1})
+
+
+async def test_a_shadow_shows_what_would_change_and_submits_nothing(working: ApiPlace) -> None:
+    job = await working.submit()
+    await working.ended(job)
+    await in_history(working, job)
+    before = len((await working.call("GET", "jobs")).body["items"])
+    body = {"select": {"jobs": [job]}, "from_stage": "extract"}
+    (shown,) = (await working.call("POST", "replays/shadow", body)).body["items"]
+    assert (shown["job_id"], shown["status"], shown["was"]) == (job, "succeeded", "succeeded")
+    assert shown["entries"] > 0
+    assert shown["compared"]
+    assert shown["changes"] == []
+    assert shown["is_same"]
+    assert len((await working.call("GET", "jobs")).body["items"]) == before
+    assert (await working.call("GET", f"jobs/{job}")).body["revision"] == 1
+    wrong = await working.call("POST", "replays/shadow", {"select": {"jobs": [job]}, "from_stage": "bake"})
+    assert wrong.status == 422

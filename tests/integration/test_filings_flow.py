@@ -9,10 +9,12 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+import orjson
 import pytest
 from openpyxl import load_workbook
 from reportlab.pdfgen.canvas import Canvas
@@ -22,7 +24,10 @@ from api.demo.company import NAME, REPORT_YEARS
 from api.demo.expected import restated_values, true_values
 from api.demo.site import DemoSite
 from api.demo.web_pages import BROKEN_LINK, DISALLOWED, annual_report_path
+from consumers.bundle.export import Sources
 from consumers.download import filings as download
+from consumers.replays.gather import Chosen
+from consumers.shadow import gathered, shadow
 from consumers.store import upgrade
 from schemas.filings import FilingsResult, News
 from tests.support.flow_place import TENANT, Place, place
@@ -351,3 +356,23 @@ async def test_real_reports_of_several_companies_are_compiled_each_for_itself(op
     ]
     assert balances
     assert all(check.ok for check in balances)
+
+
+async def test_the_shadow_of_a_job_comes_to_the_same_statements(open_place: Open, folder: Path) -> None:
+    async with DemoSite.serve(folder) as site:
+        here = await open_place(f"127.0.0.1:{site.port}")
+        record = await here.run(url=site.url)
+    worker = here.worker
+    sources = Sources(worker.jobs, worker.resources.blobs, worker.resources.store, worker.flows)
+    chosen = Chosen(record.job_id, "filings", TENANT, record.status, 0, 2**53)
+    original = await gathered(sources, chosen, "extract")
+    found = await shadow(original, worker.flows.get("filings"), worker.resources.settings, in_subprocesses=False)
+    assert (found.status, found.error, found.changes) == ("succeeded", "", ())
+    assert found.is_same
+    then = orjson.loads(orjson.dumps(original.result))
+    then["statements"][0]["rows"][0]["label"] = "Something else"
+    other = await shadow(
+        replace(original, from_stage="compile", result=then, tasks=(("compile", b'{"v":1,"revision":1}'),)),
+        worker.flows.get("filings"), worker.resources.settings, in_subprocesses=False,
+    )  # fmt: skip
+    assert [one.after for one in other.changes if one.path.endswith("/label")] != []
