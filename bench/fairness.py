@@ -243,7 +243,8 @@ async def measure(redis_url: str, entries: int, work_ms: float, workers: int) ->
         await bench.took_ms(AT_A_TIME)  # workers are there and warm
         return {
             "workers": workers, "slots": SLOTS, "work_ms": work_ms,
-            "tenant": await bench.tenant(entries), "lanes": await bench.lanes(), "pools": await bench.pools(2 * workers),
+            "tenant": await bench.tenant(entries), "lanes": await bench.lanes(),
+            "pools": await bench.pools(2 * workers),
         }  # fmt: skip
 
 

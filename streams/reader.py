@@ -129,6 +129,7 @@ class Reader:
             if not stays or not 0 < tries < COLD_SHARE:
                 self._turn += 1
             tries += 1
+            quiet = asked | later if later else asked
             commands = [
                 command
                 for pool, slots in free.items()
