@@ -134,9 +134,7 @@ class Reader:
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(
-                    pool, slots, closed, asked | later if later else asked, room, is_first=tries == 1
-                )
+                for command in self._plan(pool, slots, closed, quiet, room, is_first=tries == 1)
             ]
             if not commands and later:
                 later = _NO_STREAMS
