@@ -52,6 +52,7 @@ NEAR: Final = 128
 AGAIN_S: Final = 5.0
 """When a request is looked at again that the artifact store did not let happen."""
 
+PUT_OFF_MS: Final = 60_000
 CLAIMED_MS: Final = 5_000
 MOST_BYTES: Final = 256 << 20
 
@@ -259,8 +260,7 @@ class Frontier:
 
     async def _put_off(self, keys: PartitionKeys, member: str) -> None:
         try:
-            seconds, _ = await self._client.time()
-            await self._client.zadd(keys.timers, {member: (int(seconds) + 60) * 1_000}, xx=True)
+            await self._client.zadd(keys.timers, {member: int(time.time() * 1_000) + PUT_OFF_MS}, xx=True)
         except (*AWAY, RedisError) as error:
             logger.warning("%s is looked at again: %s", member, error)
 

@@ -129,13 +129,12 @@ class Reader:
             if not stays or not 0 < tries < COLD_SHARE:
                 self._turn += 1
             tries += 1
+            quiet = asked | later if later else asked
             commands = [
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(
-                    pool, slots, closed, asked | later if later else asked, room, is_first=tries == 1
-                )
+                for command in self._plan(pool, slots, closed, quiet, room, is_first=tries == 1)
             ]
             if not commands and later:
                 later = _NO_STREAMS
