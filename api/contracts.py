@@ -19,7 +19,7 @@ from schemas.entries import DeadLetterEntry, Entry, IngestEntry, LifecycleEntry,
 from schemas.events import CancelData
 from schemas.jobs import JobRequest
 from schemas.names import STAGES
-from schemas.outcomes import JobOutcome
+from schemas.outcomes import JobOutcome, QualifiedLead
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REF: Final = "#/components/schemas/{model}"
@@ -51,6 +51,7 @@ def contracts(flows: Flows) -> tuple[Contract, ...]:
         Contract("events.cancel", CancelData, IngestEntry, "`data` of millrace.job.cancel"),
         Contract("outcomes", OutcomeEntry, None, "An entry of the outcomes stream"),
         Contract("outcomes.job", JobOutcome, OutcomeEntry, "`data` of an outcome, and the body of a webhook"),
+        Contract("outcomes.lead", QualifiedLead, OutcomeEntry, "`data` of millrace.lead.qualified"),
         Contract("stage", StageEntry, None, "An entry of a stage stream"),
         Contract("lifecycle", LifecycleEntry, None, "An entry of the lifecycle stream"),
         Contract("dlq", DeadLetterEntry, None, "An entry of the dead-letter stream"),
@@ -128,8 +129,8 @@ def _channels(flows: Flows, namespace: str) -> dict[str, Any]:
             "messages": _refs(("events.submit", "events.cancel")),
         },
         "outcomes": {
-            "address": f"{namespace}:outcomes", "description": "A CloudEvent for each finished job.",
-            "messages": _refs(("outcomes.job",)),
+            "address": f"{namespace}:outcomes", "messages": _refs(("outcomes.job", "outcomes.lead")),
+            "description": "A CloudEvent for each finished job, and for each new lead where a job asks for it.",
         },
         **{
             stage: {

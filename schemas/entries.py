@@ -52,13 +52,16 @@ class IngestEntry(Entry):
     sig: Annotated[str, Field(description="Hex HMAC-SHA256, where the operator asks for one.")] = ""
 
 
+_OUTCOME = r"^millrace\.(job\.(succeeded|partial|failed|cancelled|expired)|lead\.qualified)$"
+
+
 class OutcomeEntry(Entry):
-    """A finished job on `millrace:outcomes`: a CloudEvent's attributes, with `data` as JSON text."""
+    """A finished job, or a new lead, on `millrace:outcomes`: a CloudEvent's attributes, with `data` as JSON text."""
 
     specversion: Literal["1.0"]
     id: str
     source: str
-    type: Annotated[str, Field(pattern=r"^millrace\.job\.(succeeded|partial|failed|cancelled|expired)$")]
+    type: Annotated[str, Field(pattern=_OUTCOME)]
     subject: str
     time: str
     datacontenttype: Literal["application/json"]

@@ -43,3 +43,17 @@ class JobOutcome(BaseModel):
     def event_type(self) -> str:
         """As ``millrace.job.succeeded``."""
         return f"{EVENT_TYPE}.{self.status}"
+
+
+LEAD_TYPE = "millrace.lead.qualified"
+"""The type of the CloudEvent that tells of a new lead."""
+
+
+class QualifiedLead(BaseModel):
+    """The `data` of an event on the outcomes stream for a lead that a job found first: nothing to be erased with it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lead_id: str
+    score: int
+    links: dict[str, str]

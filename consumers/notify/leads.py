@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -18,13 +18,12 @@ from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from schemas.jobs import NotifySpec
 from schemas.leads import FoundLead, LeadsResult
+from schemas.outcomes import LEAD_TYPE, QualifiedLead
 from schemas.stages import Ending
 
 if TYPE_CHECKING:
     from consumers.context import StageContext
     from consumers.store.models import Lead
-
-EVENT_TYPE: Final = "millrace.lead.qualified"
 
 
 @stage(name="notify", accepts=Ending, policy=POLICY)
@@ -66,12 +65,12 @@ def lead_event(lead: Lead, ctx: StageContext) -> dict[str, str]:
         "specversion": "1.0",
         "id": f"{ctx.job_id}/{lead.id}",
         "source": f"/{ctx.settings.namespace}",
-        "type": EVENT_TYPE,
+        "type": LEAD_TYPE,
         "subject": ctx.job_id,
         "time": lead.created_at.isoformat(),
         "datacontenttype": "application/json",
         "traceparent": ctx.traceparent,
-        "data": orjson.dumps({"lead_id": lead.id, "score": lead.score, "links": _links(lead)}).decode(),
+        "data": QualifiedLead(lead_id=lead.id, score=lead.score, links=_links(lead)).model_dump_json(),
     }
 
 
@@ -86,7 +85,7 @@ def _body(lead: Lead) -> bytes:
         "website": found.website, "address": found.address, "phones": [one.value for one in found.phones],
         "emails": [one.value for one in found.emails], "links": _links(lead),
     }  # fmt: skip
-    return orjson.dumps({"type": EVENT_TYPE, "timestamp": lead.created_at.isoformat(), "data": data})
+    return orjson.dumps({"type": LEAD_TYPE, "timestamp": lead.created_at.isoformat(), "data": data})
 
 
 def _mail(to: str, lead: Lead, ctx: StageContext) -> Mail:

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 
 from consumers.leads.flow import flow
 from consumers.testing import serve
+from schemas.entries import OutcomeEntry
 from streams.overrides import Override, Overrides
 from tests.support.flow_place import place
 from tests.support.postbox import open_postbox
@@ -58,6 +59,8 @@ async def test_each_new_lead_is_told_of_once(valkey_url: str, store_url: str, na
         quiet = await here.run(source="csv", url=f"{site}list.csv", notify={"email": [TO]})
     kinds = [fields[b"type"].decode() for _, fields in events]
     assert sorted(kinds) == ["millrace.job.succeeded", "millrace.lead.qualified", "millrace.lead.qualified"]
+    for _, fields in events:
+        OutcomeEntry.model_validate({name.decode(): value.decode() for name, value in fields.items()})
     assert all(b"Weir" not in fields[b"data"] for _, fields in events)
     told = {id_: orjson.loads(body) for id_, body in calls}
     leads = {one["data"]["name"]: one["data"] for one in told.values() if one["type"] == "millrace.lead.qualified"}
