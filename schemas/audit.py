@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from schemas.jobs import Asked
 from schemas.stages import Payload
@@ -225,20 +225,19 @@ class Errand(Payload):
     found_on: str = ""
 
 
+ErrandKind = Literal["link", "site", "sitemap", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+
+
 class KeptErrand(Payload):
     """Collected by download: what an errand brought; and by crawl: a sitemap."""
 
-    kind: Literal["link", "site", "sitemap", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+    kind: ErrandKind
     url: str = ""
     data: dict[str, Any]
 
 
-class Collected(BaseModel):
-    """Anything that was collected, to be told apart by its kind."""
-
-    model_config = ConfigDict(extra="allow")
-
-    kind: str
+class Collected(RootModel[dict[str, Any]]):
+    """Anything that was collected, to be told apart by its ``kind``."""
 
 
 # --- the flows that follow an audit -----------------------------------------------------------

@@ -43,12 +43,15 @@ class Examined(BaseModel):
     """What an examination gives.
 
     Attributes:
+        url: Of the page.
+        kept: The `KeptPage`, as JSON: it goes to the store as it is, and compile reads it.
         follow: Internal addresses that lead on, in the order of the page; without those marked nofollow.
         check: Addresses to be asked whether they are there: links that leave the site, images, scripts, styles.
         is_thin: Its text is thin and scripts may make more of it.
     """
 
-    kept: KeptPage
+    url: str
+    kept: str
     seen: PageSeen
     follow: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
@@ -115,7 +118,14 @@ def examine(document: Document, start: str, depth: int, via: str, found_on: str,
     is_thin = page.is_html and page.is_ok and page.prose.words < THIN_WORDS and any(
         one.kind == "script" for one in page.resources
     )  # fmt: skip
-    return Examined(kept=kept, seen=seen, follow=tuple(_followed(page)), check=tuple(_checked(page)), is_thin=is_thin)
+    return Examined(
+        url=page.url,
+        kept=kept.model_dump_json(),
+        seen=seen,
+        follow=tuple(_followed(page)),
+        check=tuple(_checked(page)),
+        is_thin=is_thin,
+    )
 
 
 def links_in(html: str, url: str) -> tuple[str, ...]:
@@ -156,7 +166,7 @@ def slim(page: Page) -> Page:
 
 def page_of(kept: KeptPage) -> Page:
     """The page that the site's rules get, from what was kept of it."""
-    page = pages.from_json(orjson.dumps(kept.page))
+    page = pages.from_dict(kept.page)
     if page.links or not (kept.links or kept.images or kept.resources):
         return page
     return replace(

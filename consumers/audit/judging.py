@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -10,21 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import TypeAdapter
 
 from consumers.audit.examine import page_of
+from consumers.audit.profile import TermCounter
 from consumers.audit.rules import Fetched, Status, Verdict, audit_site
 from consumers.audit.site import Probes, Site, Sitemap, TextFile
 from consumers.net import robots, urls
 from schemas.audit import KeptClass, KeptErrand, KeptPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from consumers.audit.page import Page
-    from consumers.audit.profile import TermCounter
+    from collections.abc import Iterable, Mapping
 
 _SITEMAP: Final = TypeAdapter(Sitemap)
-QUEUED: Final = 64
 OK: Final = 200
-_END: Final = None
 
 
 @dataclass(slots=True)
@@ -50,17 +45,14 @@ class Tally:
     blocked: set[str] = field(default_factory=set)
     pages: Counter[str] = field(default_factory=Counter)
 
-    def take(self, contribution: Mapping[str, Any]) -> KeptPage | None:
-        """Count a contribution; a page is handed back, for the site."""
-        kind = contribution["kind"]
-        if kind == "page":
-            return self._page(KeptPage.model_validate(contribution))
-        if kind == "class":
+    def take(self, contribution: Mapping[str, Any]) -> None:
+        """Count what is no page."""
+        if contribution["kind"] == "class":
             one = KeptClass.model_validate(contribution)
             self.classes[one.url] = (one.page_type, one.is_indexable)
             self.pages[f"type {one.page_type}"] += 1
             self.pages["indexable"] += one.is_indexable
-            return None
+            return
         errand = KeptErrand.model_validate(contribution)
         if errand.kind == "link":
             self.fetched[errand.url] = fetched_of(errand.data)
@@ -72,9 +64,9 @@ class Tally:
             self.parts.setdefault("competitors", []).append(errand.data)
         else:
             self.parts[errand.kind] = errand.data
-        return None
 
-    def _page(self, kept: KeptPage) -> KeptPage:
+    def page(self, kept: KeptPage) -> KeptPage:
+        """Count a page, and hand it back."""
         page = kept.page
         if kept.via == "start" or (kept.via == "redirect" and kept.depth == 0) or not self.start:
             self.start = kept.url
@@ -101,43 +93,42 @@ class Tally:
         return kept
 
 
-class PageQueue:
-    """Pages on their way from the event loop to the thread that reads them; holds a few at a time."""
+class SiteReader:
+    """Reads the pages of an audit into facts, a few at a time, and keeps no page.
 
-    def __init__(self) -> None:
-        self._queue: queue.Queue[list[KeptPage] | None] = queue.Queue(maxsize=QUEUED)
-        self._is_broken = False
+    Args:
+        start: What the audit was asked for: the site's start, unless its pages say another.
+    """
 
-    def put(self, pages: list[KeptPage]) -> None:
-        """Hand pages over; waits while the reader is behind, and drops them when it has failed."""
-        while not self._is_broken:
-            try:
-                self._queue.put(pages, timeout=1)
-            except queue.Full:
-                continue
-            return
+    def __init__(self, start: str) -> None:
+        self.tally = Tally()
+        self.counter = TermCounter()
+        self._start = start
+        self._site: Site | None = None
+        self._waiting: list[KeptPage] = []
 
-    def end(self) -> None:
-        """There are no more."""
-        while not self._is_broken:
-            try:
-                self._queue.put(_END, timeout=1)
-            except queue.Full:
-                continue
-            return
+    def read(self, payloads: Iterable[Mapping[str, Any]]) -> list[KeptPage]:
+        """Read pages as they were collected, in their order; hands them back."""
+        found = [self.tally.page(KeptPage.model_validate(one)) for one in payloads]
+        self._waiting += found
+        # A start that redirects does not say yet where the site begins; the page after it does.
+        if self._site is None and any(one.via != "start" or not one.page.get("redirects") for one in found):
+            self._site = Site(self.tally.start or self._start)
+        if self._site is not None:
+            self._add(self._site)
+        return found
 
-    def site(self, start: str, counter: TermCounter) -> Site:
-        """Read them into a site, to the end, and count their terms; blocks, so it runs in a thread."""
-        try:
-            return Site(start, self._pages(counter))
-        finally:
-            self._is_broken = True
+    def site(self) -> Site:
+        """The site, when every page was read."""
+        site = self._site or Site(self.tally.start or self._start)
+        self._add(site)
+        return site
 
-    def _pages(self, counter: TermCounter) -> Iterator[Page]:
-        while (batch := self._queue.get()) is not _END:
-            for kept in batch:
-                counter.add(kept)
-                yield page_of(kept)
+    def _add(self, site: Site) -> None:
+        for kept in self._waiting:
+            self.counter.add(kept)
+            site.add(page_of(kept))
+        self._waiting = []
 
 
 def judge(site: Site, tally: Tally, *, is_complete: bool) -> tuple[Verdict, ...]:

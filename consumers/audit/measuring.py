@@ -27,7 +27,7 @@ from consumers.audit.summary import RuleTally, scores_of
 from consumers.audit.visibility import Sample, leaks_brand, visibility_of
 from consumers.net import urls
 from consumers.net.visit import visit
-from schemas.audit import Example
+from schemas.audit import Example, KeptPage
 from streams.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ async def competitor(url: str, ctx: StageContext) -> dict[str, Any]:
         requested_url=answer.url,
     )
     examined: Examined = await ctx.run_cpu(examine, document, answer.url, 0, "start", "", datetime.now(UTC).date())
-    kept = examined.kept
+    kept = KeptPage.model_validate_json(examined.kept)
     tallies: dict[str, RuleTally] = {}
     outcomes: dict[str, Counter[Status]] = {rule: Counter({Status.PASSED: 1}) for rule in kept.passed}
     for one in kept.findings:

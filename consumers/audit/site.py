@@ -159,7 +159,7 @@ class Site:
 
     Args:
         start_url: Where the crawl began: the home page.
-        pages: Every document fetched, in any order, one at a time.
+        pages: Every document fetched, in any order, one at a time; `add` takes more.
         probes: What was asked besides.
         is_complete: Every internal URL that was found was asked; else a page budget ended the crawl.
     """
@@ -167,7 +167,7 @@ class Site:
     def __init__(
         self,
         start_url: str,
-        pages: Iterable[Page],
+        pages: Iterable[Page] = (),
         probes: Probes | None = None,
         *,
         thresholds: Thresholds | None = None,
@@ -194,7 +194,7 @@ class Site:
         self.server_headers: dict[str, Headers] = {}
         self.moved: dict[str, PageFacts] = {}
         for page in pages:
-            self._add(page)
+            self.add(page)
 
     # Looking up
 
@@ -266,7 +266,8 @@ class Site:
             self._names.append(url)
         return found
 
-    def _add(self, page: Page) -> None:
+    def add(self, page: Page) -> None:
+        """Take what site rules need of a page."""
         facts = facts_of(page)
         if page.redirects:
             self.moved[page.requested_url] = facts

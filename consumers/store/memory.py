@@ -28,7 +28,7 @@ from consumers.store.suppressions import Suppressions, normal
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -101,10 +101,11 @@ class MemoryContributions(Contributions):
         for place in [p for p, kept in mine.items() if p[0] == task and p[1] >= count and kept[0] <= revision]:
             del mine[place]
 
-    async def of(self, job_id: str, *, tenant: str) -> AsyncIterator[Any]:
-        """Every payload of a job, by task and ordinal."""
+    async def of(self, job_id: str, *, tenant: str, kinds: Collection[str] = ()) -> AsyncIterator[Any]:
+        """Payloads of a job, by task and ordinal."""
         for _, (_, payload) in sorted(self._kept.get((tenant, job_id), {}).items()):
-            yield payload
+            if not kinds or payload.get("kind") in kinds:
+                yield payload
 
 
 class MemoryResults(Results):

@@ -12,7 +12,7 @@ from consumers.store.models import Contribution, JobArtifact, Result
 from consumers.store.together import Key, Together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from datetime import datetime
 
     from consumers.store.database import Database
@@ -75,22 +75,28 @@ class Contributions:
         await self._trims.do((job_id, task, -1), row)
 
     async def _put_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, bool]:
-        async with self._database.begin() as session:
-            written = await session.execute(_PUT, {"rows": dump_json(list(rows.values()))})
+        async with self._database.at_once() as connection:
+            written = await connection.execute(_PUT, {"rows": dump_json(list(rows.values()))})
             kept = {(row[0], row[1], row[2]) for row in written}
         return {key: key in kept for key in rows}
 
     async def _trim_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, None]:
-        async with self._database.begin() as session:
-            await session.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
+        async with self._database.at_once() as connection:
+            await connection.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
         return dict.fromkeys(rows)
 
-    async def of(self, job_id: str, *, tenant: str) -> AsyncIterator[Any]:
-        """Every payload of a job, by task and ordinal; no transaction is open between two of them."""
+    async def of(self, job_id: str, *, tenant: str, kinds: Collection[str] = ()) -> AsyncIterator[Any]:
+        """Payloads of a job, by task and ordinal; no transaction is open between two of them.
+
+        Args:
+            job_id: Of the job.
+            tenant: Whose.
+            kinds: Only those whose field ``kind`` is one of these; everything when there are none.
+        """
         after = (-1, -1)
         while True:
             query = (
-                select(Contribution)
+                select(Contribution.task, Contribution.ordinal, Contribution.payload)
                 .where(
                     Contribution.job_id == job_id,
                     Contribution.tenant == tenant,
@@ -99,8 +105,10 @@ class Contributions:
                 .order_by(Contribution.task, Contribution.ordinal)
                 .limit(PAGE_ROWS)
             )
-            async with self._database.begin() as session:
-                rows = list(await session.scalars(query))
+            if kinds:
+                query = query.where(Contribution.payload["kind"].astext.in_(sorted(kinds)))
+            async with self._database.at_once() as connection:
+                rows = list(await connection.execute(query))
             for row in rows:
                 yield row.payload
             if len(rows) < PAGE_ROWS:

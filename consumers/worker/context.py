@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel
 
 from consumers.context import Failure, Resources
-from consumers.encode import encode
+from consumers.encode import encode, json_of
 from consumers.net.browser import Browser
 from consumers.outcome import Emit
 from consumers.stage import Stage
 from consumers.store.logs import LogLine, LogShipper
 from consumers.worker.hand import InHand, Stop
 from consumers.worker.limit import Limiter
+from schemas.stages import Written
 from streams.errors import MillraceError
 from streams.log import Log
 from streams.moves import Moves
@@ -27,6 +28,7 @@ from streams.policy import RateLimit
 from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
+SPECS_KEPT: Final = 256
 logger = logging.getLogger("millrace.job")
 _LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
@@ -37,7 +39,11 @@ class LeaseLost(MillraceError):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What the contexts of one worker share."""
+    """What the contexts of one worker share.
+
+    Attributes:
+        specs: What jobs in hand were asked, as read; a job's never changes.
+    """
 
     resources: Resources
     log: Log
@@ -45,6 +51,7 @@ class Workbench:
     logs: LogShipper | None
     nudge: Callable[[], None]
     limiter: Limiter
+    specs: dict[tuple[str, type[BaseModel]], BaseModel] = field(default_factory=dict)
 
 
 class JobLogger(logging.LoggerAdapter[logging.Logger]):
@@ -81,7 +88,7 @@ class JobLogger(logging.LoggerAdapter[logging.Logger]):
 class WorkerContext:
     """`consumers.context.StageContext` for an entry in hand."""
 
-    __slots__ = ("_collected", "_emitted", "_log", "_spec", "bench", "one", "stage_of", "traceparent")
+    __slots__ = ("_collected", "_emitted", "_log", "bench", "one", "stage_of", "traceparent")
 
     def __init__(self, one: InHand, stage: Stage, bench: Workbench, traceparent: str) -> None:
         self.one = one
@@ -91,7 +98,6 @@ class WorkerContext:
         self._collected = 0
         self._emitted = 0
         self._log: JobLogger | None = None
-        self._spec: bytes | None = None
 
     job_id = property(lambda self: self.one.entry.job)
     task = property(lambda self: int(self.one.entry.task))
@@ -132,10 +138,14 @@ class WorkerContext:
 
     async def spec(self, model: type[Model]) -> Model:
         """What the user asked for."""
-        if self._spec is None:
-            entry = self.one.entry
-            self._spec = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
-        return model.model_validate_json(self._spec)
+        entry, specs = self.one.entry, self.bench.specs
+        found = specs.get((entry.job, model))
+        if found is None:
+            kept = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
+            found = specs[entry.job, model] = model.model_validate_json(kept)
+            while len(specs) > SPECS_KEPT:
+                specs.pop(next(iter(specs)))
+        return cast("Model", found)
 
     async def browser(self) -> Browser:
         """The process's browser."""
@@ -188,17 +198,17 @@ class WorkerContext:
             msg = f"{self.idempotency_key} is no longer held by this worker; its emissions were refused"
             raise LeaseLost(msg)
 
-    async def collect(self, payload: BaseModel) -> None:
+    async def collect(self, payload: BaseModel | Written) -> None:
         """Keep something for compile."""
         await self.store.contributions.put(
-            self.job_id, self.task, self._collected, payload.model_dump(mode="json"), tenant=self.tenant,
+            self.job_id, self.task, self._collected, json_of(payload), tenant=self.tenant,
             revision=self.revision,
         )  # fmt: skip
         self._collected += 1
 
-    async def collected(self, model: type[Model]) -> AsyncIterator[Model]:
-        """Everything that the job's tasks collected."""
-        async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant):
+    async def collected(self, model: type[Model], *, kinds: Collection[str] = ()) -> AsyncIterator[Model]:
+        """What the job's tasks collected."""
+        async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant, kinds=kinds):
             yield model.model_validate(payload)
 
     async def reserve(self, limit: RateLimit, what: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from consumers.audit.rules.model import MAX_EVIDENCE, Context, Evidence, Rule, Skip, Status, Verdict
@@ -54,7 +55,12 @@ def _on_site(rule: Rule, site: Site) -> Verdict:
 
 
 def _skipped(rule: Rule, skip: Skip) -> Verdict:
-    return Verdict(rule.id, skip.status, why=skip.why)
+    return _without_evidence(rule.id, skip.status, skip.why)
+
+
+@lru_cache(4_096)
+def _without_evidence(rule: str, status: Status, why: str) -> Verdict:
+    return Verdict(rule, status, why=why)
 
 
 def _judged(rule: Rule, found: Iterable[Evidence]) -> Verdict:
@@ -65,4 +71,6 @@ def _judged(rule: Rule, found: Iterable[Evidence]) -> Verdict:
         count += 1
         if limit is None or count <= limit:
             kept.append(one)
-    return Verdict(rule.id, Status.FAILED if count else Status.PASSED, tuple(kept), count)
+    if not count:
+        return _without_evidence(rule.id, Status.PASSED, "")
+    return Verdict(rule.id, Status.FAILED, tuple(kept), count)
