@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 from aiohttp import web
 
 from consumers.audit.flow import flow as audit
@@ -117,7 +118,7 @@ def site_process(pages: int, folder: Path) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def worker_of(servers: Any, folder: Path, place: str) -> AsyncIterator[Worker]:
-    """A worker as it ships, but for politeness and the rate at which audits begin."""
+    """A worker as it ships (on uvloop), but for politeness and the rate at which audits begin."""
     settings = Settings(home=folder, artifacts_url=str(folder / "artifacts"), allow_hosts=(place,), namespace="bench")
     resources = SharedResources(settings, servers.database_url)
     resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=16))
@@ -191,7 +192,7 @@ def main() -> None:
     if given.serve:
         asyncio.run(serve(given.serve, given.port_file))
         return
-    print(json.dumps(asyncio.run(measure(given.pages, given.rounds, given.scrapy)), indent=1))
+    print(json.dumps(uvloop.run(measure(given.pages, given.rounds, given.scrapy)), indent=1))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from consumers.compile.audit_parts import measure_parts
 from consumers.net import urls
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
-from consumers.store.audits import page_digest
+from consumers.store.audits import NewIssue, page_digest
+from consumers.store.cleaning import clean_text
 from schemas.audit import (
     AuditResult,
     AuditSpec,
@@ -72,7 +73,7 @@ class Issues:
         self.tallies: dict[str, RuleTally] = {}
         self._ctx = ctx
         self._ignored = ignored
-        self._rows: list[dict[str, Any]] = []
+        self._found: list[NewIssue] = []
         self._next = 0
 
     def add(self, rule: str, example: Example, count: int = 1) -> None:
@@ -83,26 +84,30 @@ class Issues:
             tally.ignored += count
         else:
             tally.add(example, count)
-        ctx = self._ctx
-        self._rows.append(
-            {
-                "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": severity_rank(rule) * RANK + self._next,
-                "tenant": ctx.tenant, "rule": rule, "category": RULES[rule].category, "severity": severity_of(rule),
-                "url": example.url, "evidence": _evidence(example), "state": "first", "is_ignored": is_ignored,
-                "fingerprint": fingerprint_of(rule, example.url),
-            }
-        )  # fmt: skip
+        self._found.append(
+            NewIssue(
+                ordinal=severity_rank(rule) * RANK + self._next,
+                rule=rule,
+                category=RULES[rule].category,
+                severity=severity_of(rule),
+                url=example.url,
+                evidence=clean_text(_evidence(example)),
+                fingerprint=fingerprint_of(rule, example.url),
+                is_ignored=is_ignored,
+            )
+        )
         self._next += 1
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to write."""
-        return len(self._rows) >= ROWS
+        return len(self._found) >= ROWS
 
     async def flush(self) -> None:
         """Write what was taken."""
-        rows, self._rows = self._rows, []
-        await self._ctx.store.audits.add_issues(rows)
+        found, self._found = self._found, []
+        ctx = self._ctx
+        await ctx.store.audits.add_issues(ctx.job_id, ctx.revision, found, tenant=ctx.tenant)
 
 
 @stage(
@@ -188,7 +193,8 @@ async def _pages(
         ordinal += 1
     await ctx.store.audits.add_pages(rows)
     await ctx.store.audits.add_links(links)
-    await issues.flush()
+    if issues.is_full:
+        await issues.flush()
     return ordinal
 
 
