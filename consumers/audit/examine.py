@@ -15,6 +15,7 @@ from consumers.audit.directives import said
 from consumers.audit.page import Page, read_page
 from consumers.audit.rules import Context, Status, Verdict, audit_page
 from consumers.audit.signals import Image, Link, Resource
+from consumers.audit.site import shared_image
 from consumers.net import urls
 from schemas.audit import Finding, KeptLink, KeptPage, PageSeen
 
@@ -79,7 +80,7 @@ def examine(document: Document, start: str, depth: int, via: str, found_on: str,
     for verdict in verdicts:
         by_status[verdict.status].append(verdict.rule)
         if verdict.status is Status.FAILED:
-            findings += _findings(verdict)
+            findings += findings_of(verdict)
     is_home = page.url == start
     kept = KeptPage(
         url=page.url,
@@ -194,6 +195,7 @@ def _checked(page: Page) -> Iterator[str]:
     found = [one.url for one in page.links if one.url and not one.is_internal]
     found += [one.url for one in page.images if one.url]
     found += [one.url for one in page.resources if one.kind in {"script", "style", "icon", "image", "media", "font"}]
+    found += [shared] if urls.normalise(shared := shared_image(page)) else []
     yield from dict.fromkeys(found[:MAX_LINKS])
 
 
@@ -221,7 +223,8 @@ def _image(url: str) -> Image:
     )  # fmt: skip
 
 
-def _findings(verdict: Verdict) -> Iterator[Finding]:
+def findings_of(verdict: Verdict) -> Iterator[Finding]:
+    """What is kept of a verdict."""
     kept = verdict.evidence
     for n, one in enumerate(kept):
         yield Finding(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
-from consumers.audit.examine import page_of
+from consumers.audit.authorship import today
+from consumers.audit.document import Document, Lighthouse, headers_of
+from consumers.audit.examine import findings_of, page_of
+from consumers.audit.page import read_page
 from consumers.audit.profile import TermCounter
-from consumers.audit.rules import Fetched, Status, Verdict, audit_site
-from consumers.audit.site import Probes, Site, Sitemap, TextFile
+from consumers.audit.rules import Context, Fetched, Status, Verdict, audit_page, audit_site
+from consumers.audit.site import Probes, Site, Sitemap, TextFile, Tls
 from consumers.net import robots, urls
 from schemas.audit import KeptClass, KeptErrand, KeptPage
 
@@ -109,7 +113,7 @@ class SiteReader:
 
     def read(self, payloads: Iterable[Mapping[str, Any]]) -> list[KeptPage]:
         """Read pages as they were collected, in their order; hands them back."""
-        found = [self.tally.page(KeptPage.model_validate(one)) for one in payloads]
+        found = [self.tally.page(self._measured(KeptPage.model_validate(one))) for one in payloads]
         self._waiting += found
         # A start that redirects does not say yet where the site begins; the page after it does.
         if self._site is None and any(one.via != "start" or not one.page.get("redirects") for one in found):
@@ -124,11 +128,43 @@ class SiteReader:
         self._add(site)
         return site
 
+    def _measured(self, kept: KeptPage) -> KeptPage:
+        """The start page with what Lighthouse measured of it: rules that wanted that are put again."""
+        runs = lighthouse_of(self.tally.parts.get("pagespeed"))
+        is_start = (kept.via == "start" or (kept.via == "redirect" and not kept.depth)) and not kept.page["redirects"]
+        if not runs or not is_start or not kept.not_measured:
+            return kept
+        context = Context(today=today(), home_url=kept.url, lighthouse=runs)
+        again = audit_page(page_of(kept), context, only=frozenset(kept.not_measured))
+        by_status = {status: [one.rule for one in again if one.status is status] for status in Status}
+        findings = [finding for one in again if one.status is Status.FAILED for finding in findings_of(one)]
+        return kept.model_copy(
+            update={
+                "findings": (*kept.findings, *findings),
+                "passed": (*kept.passed, *by_status[Status.PASSED]),
+                "not_applicable": (*kept.not_applicable, *by_status[Status.NOT_APPLICABLE]),
+                "not_measured": tuple(by_status[Status.NOT_MEASURED]),
+            }
+        )
+
     def _add(self, site: Site) -> None:
         for kept in self._waiting:
             self.counter.add(kept)
             site.add(page_of(kept))
         self._waiting = []
+
+
+def lighthouse_of(pagespeed: Mapping[str, Any] | None) -> tuple[Lighthouse, ...]:
+    """The runs of a measured PageSpeed part; none when it was not measured."""
+    runs = [one for one in (pagespeed or {}).values() if isinstance(one, dict) and one.get("status") == "measured"]
+    return tuple(
+        Lighthouse(
+            strategy=one["strategy"],
+            performance=one["scores"]["performance"] / 100 if "performance" in one["scores"] else None,
+            audits=one["audits"],
+        )
+        for one in runs
+    )
 
 
 def judge(site: Site, tally: Tally, *, is_complete: bool) -> tuple[Verdict, ...]:
@@ -149,12 +185,36 @@ def probes_of(tally: Tally) -> Probes:
         robots=_rules_of(robots_txt),
         llms_txt=text_file(f"{origin}/llms.txt", data.get("llms_txt")),
         favicon=fetched_of(data["favicon"]) if "favicon" in data else None,
-        not_found=(not_found["status"], "", "") if not_found else None,
+        not_found=_not_found(not_found) if not_found else None,
         variants={url: fetched_of(one) for url, one in data.get("variants", {}).items()},
         fetched=tally.fetched,
         robots_blocked=frozenset(tally.blocked),
         sitemaps=tuple(tally.sitemaps),
+        tls=_tls(data.get("tls")),
+        brand_answers=_brand_answers(tally.parts.get("visibility")),
     )
+
+
+def _not_found(data: Mapping[str, Any]) -> tuple[int, str, str]:
+    """What a path that cannot exist answers: status, title and SimHash."""
+    if not data.get("text"):
+        return data["status"], "", ""
+    headers = headers_of(data.get("headers") or {})
+    page = read_page(Document(url=data["url"], status=data["status"], headers=headers, body=data["text"].encode()))
+    return page.status, page.title, page.prose.simhash
+
+
+def _tls(data: Mapping[str, str] | None) -> Tls | None:
+    if not data:
+        return None
+    return Tls(data["error"], date.fromisoformat(data["expires_on"]) if data["expires_on"] else None)
+
+
+def _brand_answers(visibility: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    if not visibility or visibility.get("status") != "measured":
+        return None
+    named = max(visibility["mentions"], visibility["citations"])
+    return visibility["answers"], named
 
 
 def _rules_of(file: TextFile | None) -> robots.Robots | None:
@@ -171,6 +231,8 @@ def fetched_of(data: Mapping[str, Any]) -> Fetched:
         size_bytes=data.get("size_bytes"),
         headers={name.lower(): value for name, value in data.get("headers", {}).items()},
         redirect_status=data.get("redirect_status", 0),
+        width=data.get("width"),
+        height=data.get("height"),
     )
 
 

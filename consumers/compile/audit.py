@@ -135,13 +135,14 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     issues = Issues(ctx, ignored)
     reader = await _read(spec.url, issues, ctx)
     site, tally = await asyncio.to_thread(reader.site), reader.tally
+    profile = profile_of(spec, _home(site), reader.counter)
+    parts = await measure_parts(spec, tally, profile, ctx)
+    tally.parts |= parts
     verdicts = await asyncio.to_thread(judge, site, tally, is_complete=not dropped)
     ctx.progress("keeping issues", 80)
     await _site_issues(verdicts, tally, issues)
     changed = await ctx.store.audits.compare(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     comparison = await _comparison(audit.previous, changed, scores_of(issues.tallies, tally.outcomes).overall, ctx)
-    profile = profile_of(spec, _home(site), reader.counter)
-    parts = await measure_parts(spec, tally, profile, ctx)
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
     geo = geo_of(site, profile, result.issues)
     result = result.model_copy(update={"parts": parts, "geo": geo})
@@ -188,7 +189,9 @@ async def _pages(
             url = kept.page.get("requested_url") or kept.url
             example = Example(url=url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
             issues.add(finding.rule, example, finding.count)
-        rows.append(_row(kept, payload, reader.tally, ordinal, ctx))
+        is_start = kept.via == "start" or not kept.depth
+        shown = kept.model_dump(mode="json") if is_start else payload  # of the start more is known by now
+        rows.append(_row(kept, shown, reader.tally, ordinal, ctx))
         links += _leaving(kept, ordinal, ctx)
         ordinal += 1
     await ctx.store.audits.add_pages(rows)

@@ -6,9 +6,11 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from consumers.audit.image_size import START_BYTES, image_size
 from consumers.audit.measuring import backlinks, competitor, measured, pagespeed
 from consumers.audit.remembered import remembered
 from consumers.net import urls
+from consumers.net.certificate import certificate_of
 from consumers.net.errors import FetchFailedError, FetchRefusedError, status_error
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
@@ -72,7 +74,9 @@ async def _asked(url: str, ctx: StageContext, *, keep_bytes: int = 0) -> dict[st
             shown = status_error(url, head.status, head.headers, now=datetime.now(UTC))
             if isinstance(shown, FetchFailedError) and not ctx.is_last_attempt:
                 raise shown
-            body = await answer.start(keep_bytes) if keep_bytes else b""
+            is_image = (head.content_type or "").startswith("image/")
+            wanted = keep_bytes or (START_BYTES if is_image else 0)
+            body = await answer.start(wanted) if wanted else b""
     except FetchRefusedError as error:
         return {"status": error.status or 0, "failure": error.reason}
     except FetchFailedError as error:
@@ -90,6 +94,8 @@ async def _asked(url: str, ctx: StageContext, *, keep_bytes: int = 0) -> dict[st
         "headers": {name: head.headers[name] for name in _KEPT_HEADERS if name in head.headers},
         "redirect_status": head.redirects[0].status if head.redirects else 0,
     }
+    if is_image and (size := image_size(body)) is not None:
+        answered["width"], answered["height"] = size
     if keep_bytes:
         answered["text"] = body.decode("utf-8", "replace")
         answered["size_bytes"] = answered["size_bytes"] or len(body)
@@ -105,7 +111,20 @@ async def _site(start: str, ctx: StageContext) -> dict[str, Any]:
         "favicon": await _asked(f"{origin}/favicon.ico", ctx),
         "not_found": await _asked(f"{origin}/millrace-{unlikely}", ctx, keep_bytes=64 * 1024),
         "variants": {url: await _asked(url, ctx) for url in _variants(start)},
+        "tls": await _tls(start, ctx),
     }
+
+
+async def _tls(start: str, ctx: StageContext) -> dict[str, str] | None:
+    """The site's certificate; None where there is none to look at."""
+    if not start.startswith("https:"):
+        return None
+    try:
+        found = await certificate_of(ctx.fetch, start)
+    except (FetchFailedError, FetchRefusedError) as error:
+        ctx.log.info("certificate not looked at: %s", error, reason=error.reason)
+        return None
+    return {"error": found.error, "expires_on": found.expires_on.isoformat() if found.expires_on else ""}
 
 
 def _variants(start: str) -> list[str]:

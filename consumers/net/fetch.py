@@ -90,13 +90,13 @@ class Fetcher:
     def __init__(self, config: FetcherConfig | None = None, *, lookup: Lookup = system_lookup) -> None:
         self.config = config or FetcherConfig()
         self.allow = AllowList.parse(self.config.allow_hosts)
-        self._lookup = lookup
+        self.lookup = lookup
         self._open_session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         config = self.config
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self.allow, self._lookup), limit=config.max_connections
+            resolver=GuardedResolver(self.allow, self.lookup), limit=config.max_connections
         )
         self._open_session = aiohttp.ClientSession(
             connector=connector,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from consumers.audit.site import Site
 
 
-def audit_page(page: Page, context: Context) -> tuple[Verdict, ...]:
-    """What every rule that judges pages says of one, in the order of the table."""
-    return tuple(_on_page(rule, page, context) for rule in RULES.values() if rule.on_page is not None)
+def audit_page(page: Page, context: Context, only: Collection[str] | None = None) -> tuple[Verdict, ...]:
+    """What every rule that judges pages says of one, in the order of the table.
+
+    Args:
+        only: Ids of the rules to put; all when there are none.
+    """
+    return tuple(
+        _on_page(rule, page, context)
+        for rule in RULES.values()
+        if rule.on_page is not None and (only is None or rule.id in only)
+    )
 
 
 def audit_site(site: Site) -> tuple[Verdict, ...]:
