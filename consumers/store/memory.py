@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from consumers.store.cleaning import dump_json
 from consumers.store.database import Database
 from consumers.store.deliveries import Deliveries
+from consumers.store.memory_audits import MemoryAuditReports, MemoryAudits, MemoryWebsites
 from consumers.store.memory_filings import (
     MemoryCompanies,
     MemoryCrawledPages,
@@ -235,6 +236,9 @@ class MemoryStore(Store):
         self.documents = MemoryDocuments(database)
         self.crawled = MemoryCrawledPages(database)
         self.llm = MemoryLlmAnswers(database)
+        self.websites = MemoryWebsites(database)
+        self.audits = MemoryAudits(database)
+        self.audit_reports = MemoryAuditReports(database)
 
     async def compile_company(self, company_id: str, compile_fn: CompileFn, *, tenant: str) -> FilingsResult:
         """`consumers.store.compile_company` here: nobody else changes the documents meanwhile."""
