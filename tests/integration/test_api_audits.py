@@ -180,11 +180,11 @@ async def _reports(everything: Everything, here: str) -> None:
     assert result["articles"][0]["json_ld"]["@type"] == "Article"
     assert any("7431" in one for one in result["articles"][0]["unsupported"])
 
-    everything.services["model"].refuses = [(429, {"error": {"message": "quota exceeded"}})] * 1
+    everything.services["model"].refuses = [(401, {"error": {"message": "no such key"}})]
     await everything.done("POST", f"{here}/geo", {"parts": ["visibility"]})
     refused = await get(f"{here}/visibility")
     assert refused["status"] == "not_measured"
-    assert "quota_exceeded" in refused["reason"]
+    assert "llm_http_401" in refused["reason"]
 
 
 async def _another_tenant(everything: Everything, here: str, namespace: str) -> None:
