@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import orjson
 
+from consumers.audit.beyond import ask_beyond
 from consumers.audit.geo import geo_of
 from consumers.audit.judging import SiteReader, Tally, judge
 from consumers.audit.page import to_json
@@ -135,6 +136,8 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     issues = Issues(ctx, ignored)
     reader = await _read(spec.url, issues, ctx)
     site, tally = await asyncio.to_thread(reader.site), reader.tally
+    if dropped and spec.check_links:
+        await ask_beyond(site, tally.fetched, ctx)
     profile = profile_of(spec, _home(site), reader.counter)
     parts = await measure_parts(spec, tally, profile, ctx)
     tally.parts |= parts

@@ -130,6 +130,7 @@ class InlineBench:
             "progress.percent": f"{self.percent:g}",
             "missing": str(job.missing),
             "dead": str(job.failed.total()),
+            "over_budget": str(job.over_budget),
             "error": job.error,
             "notify": self.notify.decode(),
         }
