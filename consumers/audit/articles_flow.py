@@ -23,7 +23,7 @@ from consumers.llm import MeteredLlm
 from consumers.net import urls
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
-from schemas.audit import Article, ArticleOrder, ArticlesResult, ArticlesSpec, ArticlesStart
+from schemas.audit_parts import Article, ArticleOrder, ArticlesResult, ArticlesSpec, ArticlesStart
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError

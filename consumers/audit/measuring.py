@@ -27,7 +27,8 @@ from consumers.audit.visibility import Sample, leaks_brand, visibility_of
 from consumers.llm import MeteredLlm
 from consumers.net import urls
 from consumers.net.visit import visit
-from schemas.audit import Example, KeptPage
+from schemas.audit import KeptPage
+from schemas.audit_result import Example
 from streams.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:

@@ -25,23 +25,15 @@ from consumers.audit.summary import (
     severity_of,
     severity_rank,
 )
+from consumers.audit.wording import worded
 from consumers.compile.audit_parts import measure_parts
 from consumers.net import urls
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store.audits import NewIssue, page_digest
 from consumers.store.cleaning import clean_text
-from schemas.audit import (
-    AuditResult,
-    AuditSpec,
-    Collected,
-    Comparison,
-    ErrandKind,
-    Example,
-    KeptPage,
-    PageCounts,
-    Unmeasured,
-)
+from schemas.audit import AuditSpec, Collected, ErrandKind, KeptPage
+from schemas.audit_result import AuditResult, Comparison, Example, PageCounts, Unmeasured
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError
@@ -147,8 +139,9 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     changed = await ctx.store.audits.compare(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     comparison = await _comparison(audit.previous, changed, scores_of(issues.tallies, tally.outcomes).overall, ctx)
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
+    plan = await worded(result.fix_plan, ctx) if spec.external_intel else result.fix_plan
     geo = geo_of(site, profile, result.issues)
-    result = result.model_copy(update={"parts": parts, "geo": geo})
+    result = result.model_copy(update={"parts": parts, "geo": geo, "fix_plan": plan})
     await ctx.store.audits.finish(
         ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
     )

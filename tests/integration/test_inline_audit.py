@@ -8,7 +8,7 @@ from aiohttp import web
 from consumers.audit.flow import flow
 from consumers.net.browser import chromium
 from consumers.testing import run_inline, settings_for
-from schemas.audit import AuditResult
+from schemas.audit_result import AuditResult
 from streams.errors import PermanentError
 from tests.support.audit_site import Page, page, serve_site
 
