@@ -97,7 +97,8 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
         return busy
     if (wait := await _turn(target.url, ctx)) is not None:
         return wait
-    ctx.progress("reading pages", 5)
+    if target.via == "start":
+        ctx.progress("reading pages", 5)
     document, not_modified = await _fetched(target, spec, ctx)
     if not_modified is not None:
         return await _again(not_modified, target, spec, scope, known, ctx)
