@@ -97,8 +97,6 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
         return busy
     if (wait := await _turn(target.url, ctx)) is not None:
         return wait
-    if target.via == "start":
-        ctx.progress("reading pages", 5)
     document, not_modified = await _fetched(target, spec, ctx)
     if not_modified is not None:
         return await _again(not_modified, target, spec, scope, known, ctx)
@@ -128,6 +126,7 @@ async def _begin(spec: AuditSpec, ctx: StageContext) -> Snooze | None:
     await ctx.store.audits.begin(ctx.job_id, website.id, spec.url, tenant=ctx.tenant)
     other = await ctx.store.audits.running_before(ctx.job_id, tenant=ctx.tenant)
     if other is None:
+        ctx.progress("reading pages", 5)
         return None
     ctx.log.info("audit %s of this site runs: this one waits for it", other)
     return Snooze(BUSY_S, f"audit {other} of the same site runs")
