@@ -1,6 +1,9 @@
 """An audit of a loopback site of 400 pages beside Scrapy's plain crawl of the same site, in one run.
 
     .venv/bin/python bench/audit_crawl.py --scrapy path/to/a/python/with/scrapy
+    .venv/bin/python bench/audit_crawl.py --memory 10000
+
+The second reads and audits as many pages and tells the worker's resident memory on the way.
 
 The audit crawls, judges, stores every page durably (fsync always) and compiles; Scrapy parses links and keeps nothing.
 Politeness is off in both: the audit's worker is given none, Scrapy runs with its own defaults and robots.txt obeyed.
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 from aiohttp import web
 
 from consumers.audit.flow import flow as audit
@@ -117,7 +121,7 @@ def site_process(pages: int, folder: Path) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def worker_of(servers: Any, folder: Path, place: str) -> AsyncIterator[Worker]:
-    """A worker as it ships, but for politeness and the rate at which audits begin."""
+    """A worker as it ships (on uvloop), but for politeness and the rate at which audits begin."""
     settings = Settings(home=folder, artifacts_url=str(folder / "artifacts"), allow_hosts=(place,), namespace="bench")
     resources = SharedResources(settings, servers.database_url)
     resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=16))
@@ -150,6 +154,40 @@ async def audited(worker: Worker, url: str, pages: int) -> dict[str, Any]:
     return {"seconds": round(seconds, 2), "pages": crawled, "worker_rss_mb": rss_mb}
 
 
+MARKS = (100, 1_000, 2_000, 5_000, 10_000, 20_000)
+
+
+async def remembered(worker: Worker, url: str, pages: int) -> dict[str, Any]:
+    """Audit a large site; the worker's resident memory, MiB, after so many pages, at its highest, and at the end."""
+    spec = {
+        "url": url, "max_pages": pages, "pagespeed": False, "geo": False, "external_intel": False, "report": False,
+    }  # fmt: skip
+    process = psutil.Process()
+    began = time.perf_counter()
+    job = await submit(worker.jobs, worker.flows, JobRequest(flow="audit", spec=spec))
+    key = worker.jobs.keys.of_job(job.job_id).job(job.job_id)
+    rss_mb: dict[str, int] = {"at the start": process.memory_info().rss >> 20}
+    crawled_s = peak = 0.0
+    while not await worker.jobs.client.hexists(key, "finished_at"):
+        await asyncio.sleep(0.1)
+        record = await worker.jobs.job(job.job_id)
+        assert record is not None  # noqa: S101 - it runs
+        now_mb = process.memory_info().rss >> 20
+        peak = max(peak, now_mb)
+        for mark in MARKS:
+            if record.number("extract.done") >= mark:
+                rss_mb.setdefault(f"{mark} pages", now_mb)
+        if record.number("compile.open") and not crawled_s:
+            crawled_s = time.perf_counter() - began
+            rss_mb["all pages read"] = now_mb
+    rss_mb |= {"highest": int(peak), "at the end": process.memory_info().rss >> 20}
+    kept = await worker.resources.store.results.get(job.job_id, tenant="default")
+    return {
+        "pages": kept.payload["pages"]["crawled"] if kept is not None else 0,
+        "crawl_s": round(crawled_s, 1), "seconds": round(time.perf_counter() - began, 1), "worker_rss_mb": rss_mb,
+    }  # fmt: skip
+
+
 def scrapy_crawl(python: str, url: str, folder: Path) -> dict[str, Any]:
     """Scrapy's plain crawl, start of the process included, as the audit's worker has its own behind it."""
     spider = folder / "plain.py"
@@ -160,18 +198,20 @@ def scrapy_crawl(python: str, url: str, folder: Path) -> dict[str, Any]:
     return {"seconds": round(time.perf_counter() - began, 2), "pages": int(done.stdout.strip().splitlines()[-1])}
 
 
-async def measure(pages: int, rounds: int, scrapy: str | None) -> dict[str, Any]:
+async def measure(pages: int, rounds: int, scrapy: str | None, memory: int | None) -> dict[str, Any]:
     """Take turns, so that what else the machine does meets both."""
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - PostgreSQL runs as a user of its own
-        with site_process(pages, folder) as url, EmbeddedServers.start(folder / "home") as servers:
+        with site_process(memory or pages, folder) as url, EmbeddedServers.start(folder / "home") as servers:
             await upgrade(servers.database_url)
             place = url.removeprefix("http://").partition("/")[0]
             ours: list[dict[str, Any]] = []
             theirs: list[dict[str, Any]] = []
             async with worker_of(servers, folder, place) as worker:
                 ours.append(await audited(worker, url, 20))  # the CPU subprocesses start and import
+                if memory:
+                    return await remembered(worker, url, memory)
                 for _ in range(rounds):
                     ours.append(await audited(worker, url, pages))
                     if scrapy:
@@ -185,13 +225,14 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scrapy", help="a Python that has Scrapy; without it only the audit is measured")
+    parser.add_argument("--memory", type=int, help="pages of a site to audit for its memory instead")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port-file", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         asyncio.run(serve(given.serve, given.port_file))
         return
-    print(json.dumps(asyncio.run(measure(given.pages, given.rounds, given.scrapy)), indent=1))
+    print(json.dumps(uvloop.run(measure(given.pages, given.rounds, given.scrapy, given.memory)), indent=1))
 
 
 if __name__ == "__main__":

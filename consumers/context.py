@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from schemas.settings import Settings
+from schemas.stages import Written
 
 if TYPE_CHECKING:
     from consumers.cpu.pool import CpuPool
@@ -159,7 +160,7 @@ class StageContext(Protocol):
         """Open entries now, before the handler is done; each once, however often the task is delivered."""
         ...
 
-    async def collect(self, payload: BaseModel) -> None:
+    async def collect(self, payload: BaseModel | Written) -> None:
         """Keep something for compile; the same task's contributions replace those of its earlier deliveries."""
         ...
 
@@ -175,8 +176,13 @@ class StageContext(Protocol):
         """The job's dead letters, oldest first."""
         ...
 
-    def collected(self, model: type[Model]) -> AsyncIterator[Model]:
-        """Everything that the job's tasks collected, by task."""
+    def collected(self, model: type[Model], *, kinds: Collection[str] = ()) -> AsyncIterator[Model]:
+        """What the job's tasks collected, by task.
+
+        Args:
+            model: What each is read as.
+            kinds: Only those whose field ``kind`` is one of these; everything when there are none.
+        """
         ...
 
     async def job(self, job_id: str = "") -> JobRecord | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from pydantic import BaseModel
 
 from consumers.outcome import Emit
 from consumers.stage import Stage
+from schemas.stages import Written
 from streams.codec import MAX_DATA_BYTES, host_of
 from streams.errors import PermanentError
 from streams.moves import Emission
@@ -38,6 +40,11 @@ async def encode(emits: Iterable[Emit], stage: Stage, blobs: Blobs, tenant: str)
             data = await check_in(data, blobs, tenant)
         emissions.append(Emission(emit.stage, data, emit.once, emit.budget))
     return tuple(emissions)
+
+
+def json_of(payload: BaseModel | Written) -> Any:
+    """A contribution as the store takes it; what is JSON already is not read for that."""
+    return orjson.Fragment(payload.data) if isinstance(payload, Written) else payload.model_dump(mode="json")
 
 
 async def check_in(data: bytes, blobs: Blobs, tenant: str) -> bytes:

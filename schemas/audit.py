@@ -1,19 +1,16 @@
-"""The `audit` flow at its edges: the spec of a job, what its stages hand on, and its published result."""
+"""The `audit` flow at its edges: the spec of a job and what its stages hand on."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from schemas.jobs import Asked
 from schemas.stages import Payload
 
 MAX_PAGES = 50_000
 """Most pages one audit may crawl."""
-
-Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 
 WebUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)]
 Glob = Annotated[str, Field(min_length=1, max_length=200)]
@@ -225,254 +222,16 @@ class Errand(Payload):
     found_on: str = ""
 
 
+ErrandKind = Literal["link", "site", "sitemap", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+
+
 class KeptErrand(Payload):
     """Collected by download: what an errand brought; and by crawl: a sitemap."""
 
-    kind: Literal["link", "site", "sitemap", "pagespeed", "rankings", "backlinks", "visibility", "competitors"]
+    kind: ErrandKind
     url: str = ""
     data: dict[str, Any]
 
 
-class Collected(BaseModel):
-    """Anything that was collected, to be told apart by its kind."""
-
-    model_config = ConfigDict(extra="allow")
-
-    kind: str
-
-
-# --- the flows that follow an audit -----------------------------------------------------------
-
-ArticleKind = Literal["outline", "draft"]
-
-
-class PartsSpec(Asked):
-    """What an `audit_parts` job is asked: measure parts of a finished audit (again), then write its report anew."""
-
-    audit_id: Annotated[str, Field(min_length=3, max_length=120)]
-    parts: tuple[PartKind, ...] = ()
-
-
-class ArticlesSpec(Asked):
-    """What an `articles` job is asked.
-
-    Attributes:
-        audit_id: A finished audit: figures, sources and keyword gaps come from it alone.
-        keywords: One article each; the audit's keyword gaps when none are named.
-        count: How many of those.
-        kind: An outline, or a whole draft.
-    """
-
-    audit_id: Annotated[str, Field(min_length=3, max_length=120)]
-    keywords: tuple[Words, ...] = Field(default=(), max_length=20)
-    count: Annotated[int, Field(ge=1, le=20)] = 3
-    kind: ArticleKind = "draft"
-
-
-class PartsStart(Payload):
-    """Into crawl of `audit_parts`: what to measure."""
-
-    audit_id: str
-    parts: tuple[PartKind, ...] = ()
-
-
-class PartErrand(Payload):
-    """Into download of `audit_parts`: one part."""
-
-    audit_id: str
-    part: PartKind
-
-
-class KeptPart(Payload):
-    """Collected by it: the part as it was measured."""
-
-    part: PartKind
-    data: dict[str, Any]
-
-
-class PartsResult(BaseModel):
-    """The result of an `audit_parts` job: version of each part, and the report's revision."""
-
-    audit_id: str
-    versions: dict[str, int]
-    report_revision: int
-
-
-class ArticlesStart(Payload):
-    """Into crawl of `articles`."""
-
-    audit_id: str
-
-
-class ArticleOrder(Payload):
-    """Into extract of `articles`: one article to write."""
-
-    audit_id: str
-    keyword: str
-    kind: ArticleKind
-
-
-class Article(Payload):
-    """An article as it was written.
-
-    Attributes:
-        unsupported: Sentences with figures or addresses that are not in the audit.
-        sources: Pages of the site that it was written from.
-        json_ld: schema.org markup for it.
-    """
-
-    keyword: str
-    kind: ArticleKind
-    title: str
-    markdown: str
-    sources: tuple[str, ...]
-    unsupported: tuple[str, ...]
-    json_ld: dict[str, Any]
-    model: str
-
-
-class ArticlesResult(BaseModel):
-    """The result of an `articles` job."""
-
-    audit_id: str
-    articles: tuple[Article, ...]
-
-
-# --- the published result ---------------------------------------------------------------------
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PageCounts(_Result):
-    """Pages by what became of them. `dropped` were found beyond the budget and not read."""
-
-    crawled: int
-    html: int
-    indexable: int
-    redirects: int
-    errors: int
-    blocked: int
-    reused: int
-    rendered: int
-    dropped: int
-    by_type: dict[str, int]
-
-
-class Example(_Result):
-    """One finding, to look at."""
-
-    url: str
-    detail: str
-    snippet: str = ""
-    target: str = ""
-
-
-class Issue(_Result):
-    """What one rule found on the site.
-
-    Attributes:
-        pages: On how many pages; `count` in all.
-        state: Against the audit before: ``new``, ``persisting``; ``first`` without one.
-        ignored: Findings that the site's owner decided to live with; not in `count`.
-    """
-
-    rule: str
-    category: str
-    severity: Severity
-    about: str
-    fix: str
-    pages: int
-    count: int
-    ignored: int = 0
-    examples: tuple[Example, ...] = ()
-
-
-class Deduction(_Result):
-    """What a rule costs its category, and why."""
-
-    rule: str
-    category: str
-    points: float
-    reason: str
-
-
-class Scores(_Result):
-    """0 to 100; `formula` says how they come about."""
-
-    overall: float
-    categories: dict[str, float]
-    deductions: tuple[Deduction, ...]
-    formula: str
-
-
-class FixItem(_Result):
-    """One thing to do: everything that has the same cause.
-
-    Attributes:
-        effect: 0 to 100, of what it brings.
-        effort: ``low``, ``medium`` or ``high``.
-        pages: How many it concerns.
-        example: One of them.
-        change: What to change.
-    """
-
-    rule: str
-    title: str
-    category: str
-    severity: Severity
-    cause: str
-    effect: float
-    effort: str
-    pages: int
-    urls: tuple[str, ...]
-    example: Example | None
-    change: str
-
-
-class Comparison(_Result):
-    """Against the audit before."""
-
-    previous: str
-    new: int
-    fixed: int
-    persisting: int
-    score_before: float | None
-    score_change: float | None
-
-
-class Unmeasured(_Result):
-    """A rule that could not be put, and why."""
-
-    rule: str
-    reason: str
-
-
-class AuditResult(_Result):
-    """What an audit found.
-
-    Attributes:
-        url: The start page after its redirects.
-        is_complete: Every page that was found was read.
-        issues: By rule, the worst first.
-        parts: What was measured beside the crawl, by kind; ``status`` is ``measured`` or ``not_measured``.
-        geo: AI-crawler access, llms.txt, structured data, answerability, authorship, freshness.
-        missing: What could not be had.
-    """
-
-    audit_id: str
-    url: str
-    website: str
-    pages: PageCounts
-    issue_count: int
-    scores: Scores
-    issues: tuple[Issue, ...]
-    fix_plan: tuple[FixItem, ...]
-    comparison: Comparison | None
-    not_measured: tuple[Unmeasured, ...]
-    rules: dict[str, int]
-    geo: dict[str, Any]
-    parts: dict[str, Any]
-    is_complete: bool
-    missing: tuple[str, ...] = ()
+class Collected(RootModel[dict[str, Any]]):
+    """Anything that was collected, to be told apart by its ``kind``."""

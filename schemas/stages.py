@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,17 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A payload that is JSON already, from a CPU subprocess say; whoever reads it validates it.
+
+    Attributes:
+        data: One JSON value, UTF-8.
+    """
+
+    data: bytes
 
 
 class CompileRequest(Payload):

@@ -4,7 +4,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.audit import AuditResult
+from schemas.audit_result import AuditResult
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "bright_black", "info": "bright_black"}
 GOOD, FAIR = 80, 50

@@ -37,7 +37,7 @@ def print_result(flow: str, payload: Any, *, brief: bool = False) -> None:
             console().print(part)
     elif flow == "audit":
         from api.cli.audit_results import audit_parts
-        from schemas.audit import AuditResult
+        from schemas.audit_result import AuditResult
 
         for part in audit_parts(AuditResult.model_validate(payload), brief=brief):
             console().print(part)

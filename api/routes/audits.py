@@ -28,7 +28,9 @@ from api.problems import Problem
 from api.services import Services, services_of
 from api.submission import accept, end
 from consumers.audit.export import CSV, XLSX, csv_pieces, xlsx_bytes
-from schemas.audit import PARTS, SEVERITIES, ArticleKind, PartKind, Words
+from schemas.audit import PARTS, PartKind, Words
+from schemas.audit_parts import ArticleKind
+from schemas.audit_result import SEVERITIES
 from schemas.jobs import Asked, JobAccepted, JobRequest
 
 router = APIRouter(prefix="/audits", tags=["audits"])

@@ -11,7 +11,7 @@ from consumers.audit.profile import terms_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from schemas.audit import ArticleKind
+    from schemas.audit_parts import ArticleKind
 
 MAX_FACTS: Final = 12
 FACT_CHARS: Final = 1_200

@@ -17,13 +17,13 @@ from consumers.audit.articles import (
     title_of,
     unsupported,
 )
-from consumers.audit.measuring import answerer
 from consumers.audit.parts_flow import finished
 from consumers.flow import Flow
+from consumers.llm import MeteredLlm
 from consumers.net import urls
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
-from schemas.audit import Article, ArticleOrder, ArticlesResult, ArticlesSpec, ArticlesStart
+from schemas.audit_parts import Article, ArticleOrder, ArticlesResult, ArticlesSpec, ArticlesStart
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError
@@ -45,13 +45,7 @@ async def begin(start: ArticlesStart, ctx: StageContext) -> Outcome:
     """Choose what to write about."""
     spec = await ctx.spec(ArticlesSpec)
     audit = await finished(start.audit_id, ctx)
-    async with answerer(ctx) as model:
-        if model is None:
-            raise PermanentError(
-                "articles need a language model: set MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL to an "
-                "OpenAI-compatible endpoint, then retry this job",
-                reason="no_llm",
-            )
+    _model(ctx)
     parts = {kind: one.payload for kind, one in (await ctx.store.audits.parts(audit.job_id, tenant=ctx.tenant)).items()}
     keywords = spec.keywords or keyword_gaps(parts, spec.count)
     if not keywords:
@@ -77,12 +71,8 @@ async def write(order: ArticleOrder, ctx: StageContext) -> Outcome:
     brand = payload.get("geo", {}).get("profile", {}).get("brand") or urls.host_of(audit.url)
     facts = facts_about(order.keyword, await _texts(audit, ctx))
     ctx.progress(f"writing about {order.keyword}", 40)
-    async with answerer(ctx) as model:
-        if model is None:
-            raise PermanentError("the language model was taken away meanwhile; set MILLRACE_LLM_*", reason="no_llm")
-        answer = await model.answer(
-            prompt_for(order.keyword, order.kind, brand, facts), system=SYSTEM, temperature=TEMPERATURE
-        )
+    prompt = prompt_for(order.keyword, order.kind, brand, facts)
+    answer = await _model(ctx).answer(prompt, instructions=SYSTEM, temperature=TEMPERATURE)
     title = title_of(answer.text, order.keyword)
     made_on = datetime.now(UTC).date().isoformat()
     article = Article(
@@ -113,6 +103,17 @@ async def compile_articles(_: CompileRequest, ctx: StageContext) -> Outcome:
         if one.stage in WORK_STAGES
     )
     return Done(result=ArticlesResult(audit_id=spec.audit_id, articles=tuple(articles)), missing=missing)
+
+
+def _model(ctx: StageContext) -> MeteredLlm:
+    model = MeteredLlm.of(ctx)
+    if model is None:
+        raise PermanentError(
+            "articles need a language model: set MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL to an "
+            "OpenAI-compatible or Anthropic endpoint, then retry this job",
+            reason="no_llm",
+        )
+    return model
 
 
 async def _texts(audit: Audit, ctx: StageContext) -> list[Fact]:

@@ -58,14 +58,26 @@ def is_hidden(node: LexborNode) -> bool:
     return bool(style) and _HIDING_STYLE.search(style or "") is not None
 
 
-def is_hidden_from_all(node: LexborNode) -> bool:
-    """Whether it or an ancestor is not rendered or is taken out of the accessibility tree."""
+def is_hidden_from_all(node: LexborNode, known: dict[int, bool] | None = None) -> bool:
+    """Whether it or an ancestor is not rendered or is taken out of the accessibility tree.
+
+    Args:
+        known: What earlier calls for the same tree found, by `mem_id`; neighbours share their ancestors.
+    """
     current: LexborNode | None = node
+    found, passed = False, []
     while current is not None and current.is_element_node:
+        if known is not None and (before := known.get(current.mem_id)) is not None:
+            found = before
+            break
+        passed.append(current.mem_id)
         if is_hidden(current) or current.attributes.get("aria-hidden") == "true" or current.tag == "template":
-            return True
+            found = True
+            break
         current = current.parent
-    return False
+    if known is not None:
+        known.update(dict.fromkeys(passed, found))
+    return found
 
 
 def text_of(node: LexborNode, *, with_alt: bool = False) -> str:

@@ -15,6 +15,7 @@ from consumers.audit.directives import said
 from consumers.audit.page import Page, read_page
 from consumers.audit.rules import Context, Status, Verdict, audit_page
 from consumers.audit.signals import Image, Link, Resource
+from consumers.audit.site import shared_image
 from consumers.net import urls
 from schemas.audit import Finding, KeptLink, KeptPage, PageSeen
 
@@ -43,12 +44,15 @@ class Examined(BaseModel):
     """What an examination gives.
 
     Attributes:
+        url: Of the page.
+        kept: The `KeptPage`, as JSON: it goes to the store as it is, and compile reads it.
         follow: Internal addresses that lead on, in the order of the page; without those marked nofollow.
         check: Addresses to be asked whether they are there: links that leave the site, images, scripts, styles.
         is_thin: Its text is thin and scripts may make more of it.
     """
 
-    kept: KeptPage
+    url: str
+    kept: str
     seen: PageSeen
     follow: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
@@ -76,7 +80,7 @@ def examine(document: Document, start: str, depth: int, via: str, found_on: str,
     for verdict in verdicts:
         by_status[verdict.status].append(verdict.rule)
         if verdict.status is Status.FAILED:
-            findings += _findings(verdict)
+            findings += findings_of(verdict)
     is_home = page.url == start
     kept = KeptPage(
         url=page.url,
@@ -115,7 +119,14 @@ def examine(document: Document, start: str, depth: int, via: str, found_on: str,
     is_thin = page.is_html and page.is_ok and page.prose.words < THIN_WORDS and any(
         one.kind == "script" for one in page.resources
     )  # fmt: skip
-    return Examined(kept=kept, seen=seen, follow=tuple(_followed(page)), check=tuple(_checked(page)), is_thin=is_thin)
+    return Examined(
+        url=page.url,
+        kept=kept.model_dump_json(),
+        seen=seen,
+        follow=tuple(_followed(page)),
+        check=tuple(_checked(page)),
+        is_thin=is_thin,
+    )
 
 
 def links_in(html: str, url: str) -> tuple[str, ...]:
@@ -156,7 +167,7 @@ def slim(page: Page) -> Page:
 
 def page_of(kept: KeptPage) -> Page:
     """The page that the site's rules get, from what was kept of it."""
-    page = pages.from_json(orjson.dumps(kept.page))
+    page = pages.from_dict(kept.page)
     if page.links or not (kept.links or kept.images or kept.resources):
         return page
     return replace(
@@ -184,6 +195,7 @@ def _checked(page: Page) -> Iterator[str]:
     found = [one.url for one in page.links if one.url and not one.is_internal]
     found += [one.url for one in page.images if one.url]
     found += [one.url for one in page.resources if one.kind in {"script", "style", "icon", "image", "media", "font"}]
+    found += [shared] if urls.normalise(shared := shared_image(page)) else []
     yield from dict.fromkeys(found[:MAX_LINKS])
 
 
@@ -211,7 +223,8 @@ def _image(url: str) -> Image:
     )  # fmt: skip
 
 
-def _findings(verdict: Verdict) -> Iterator[Finding]:
+def findings_of(verdict: Verdict) -> Iterator[Finding]:
+    """What is kept of a verdict."""
     kept = verdict.evidence
     for n, one in enumerate(kept):
         yield Finding(

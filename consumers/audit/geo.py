@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from consumers.audit.profile import Profile
     from consumers.audit.site import Site
-    from schemas.audit import Issue
+    from schemas.audit_result import Issue
 
 AI_CRAWLERS: Final = (
     "GPTBot", "OAI-SearchBot", "ChatGPT-User", "ClaudeBot", "Claude-SearchBot", "Claude-User", "PerplexityBot",

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import queue
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
-from consumers.audit.examine import page_of
-from consumers.audit.rules import Fetched, Status, Verdict, audit_site
-from consumers.audit.site import Probes, Site, Sitemap, TextFile
+from consumers.audit.authorship import today
+from consumers.audit.document import Document, Lighthouse, headers_of
+from consumers.audit.examine import findings_of, page_of
+from consumers.audit.page import read_page
+from consumers.audit.profile import TermCounter
+from consumers.audit.rules import Context, Fetched, Status, Verdict, audit_page, audit_site
+from consumers.audit.site import Probes, Site, Sitemap, TextFile, Tls
 from consumers.net import robots, urls
 from schemas.audit import KeptClass, KeptErrand, KeptPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from consumers.audit.page import Page
-    from consumers.audit.profile import TermCounter
+    from collections.abc import Iterable, Mapping
 
 _SITEMAP: Final = TypeAdapter(Sitemap)
-QUEUED: Final = 64
 OK: Final = 200
-_END: Final = None
 
 
 @dataclass(slots=True)
@@ -50,17 +49,14 @@ class Tally:
     blocked: set[str] = field(default_factory=set)
     pages: Counter[str] = field(default_factory=Counter)
 
-    def take(self, contribution: Mapping[str, Any]) -> KeptPage | None:
-        """Count a contribution; a page is handed back, for the site."""
-        kind = contribution["kind"]
-        if kind == "page":
-            return self._page(KeptPage.model_validate(contribution))
-        if kind == "class":
+    def take(self, contribution: Mapping[str, Any]) -> None:
+        """Count what is no page."""
+        if contribution["kind"] == "class":
             one = KeptClass.model_validate(contribution)
             self.classes[one.url] = (one.page_type, one.is_indexable)
             self.pages[f"type {one.page_type}"] += 1
             self.pages["indexable"] += one.is_indexable
-            return None
+            return
         errand = KeptErrand.model_validate(contribution)
         if errand.kind == "link":
             self.fetched[errand.url] = fetched_of(errand.data)
@@ -72,9 +68,9 @@ class Tally:
             self.parts.setdefault("competitors", []).append(errand.data)
         else:
             self.parts[errand.kind] = errand.data
-        return None
 
-    def _page(self, kept: KeptPage) -> KeptPage:
+    def page(self, kept: KeptPage) -> KeptPage:
+        """Count a page, and hand it back."""
         page = kept.page
         if kept.via == "start" or (kept.via == "redirect" and kept.depth == 0) or not self.start:
             self.start = kept.url
@@ -101,43 +97,74 @@ class Tally:
         return kept
 
 
-class PageQueue:
-    """Pages on their way from the event loop to the thread that reads them; holds a few at a time."""
+class SiteReader:
+    """Reads the pages of an audit into facts, a few at a time, and keeps no page.
 
-    def __init__(self) -> None:
-        self._queue: queue.Queue[list[KeptPage] | None] = queue.Queue(maxsize=QUEUED)
-        self._is_broken = False
+    Args:
+        start: What the audit was asked for: the site's start, unless its pages say another.
+    """
 
-    def put(self, pages: list[KeptPage]) -> None:
-        """Hand pages over; waits while the reader is behind, and drops them when it has failed."""
-        while not self._is_broken:
-            try:
-                self._queue.put(pages, timeout=1)
-            except queue.Full:
-                continue
-            return
+    def __init__(self, start: str) -> None:
+        self.tally = Tally()
+        self.counter = TermCounter()
+        self._start = start
+        self._site: Site | None = None
+        self._waiting: list[KeptPage] = []
 
-    def end(self) -> None:
-        """There are no more."""
-        while not self._is_broken:
-            try:
-                self._queue.put(_END, timeout=1)
-            except queue.Full:
-                continue
-            return
+    def read(self, payloads: Iterable[Mapping[str, Any]]) -> list[KeptPage]:
+        """Read pages as they were collected, in their order; hands them back."""
+        found = [self.tally.page(self._measured(KeptPage.model_validate(one))) for one in payloads]
+        self._waiting += found
+        # A start that redirects does not say yet where the site begins; the page after it does.
+        if self._site is None and any(one.via != "start" or not one.page.get("redirects") for one in found):
+            self._site = Site(self.tally.start or self._start)
+        if self._site is not None:
+            self._add(self._site)
+        return found
 
-    def site(self, start: str, counter: TermCounter) -> Site:
-        """Read them into a site, to the end, and count their terms; blocks, so it runs in a thread."""
-        try:
-            return Site(start, self._pages(counter))
-        finally:
-            self._is_broken = True
+    def site(self) -> Site:
+        """The site, when every page was read."""
+        site = self._site or Site(self.tally.start or self._start)
+        self._add(site)
+        return site
 
-    def _pages(self, counter: TermCounter) -> Iterator[Page]:
-        while (batch := self._queue.get()) is not _END:
-            for kept in batch:
-                counter.add(kept)
-                yield page_of(kept)
+    def _measured(self, kept: KeptPage) -> KeptPage:
+        """The start page with what Lighthouse measured of it: rules that wanted that are put again."""
+        runs = lighthouse_of(self.tally.parts.get("pagespeed"))
+        is_start = (kept.via == "start" or (kept.via == "redirect" and not kept.depth)) and not kept.page["redirects"]
+        if not runs or not is_start or not kept.not_measured:
+            return kept
+        context = Context(today=today(), home_url=kept.url, lighthouse=runs)
+        again = audit_page(page_of(kept), context, only=frozenset(kept.not_measured))
+        by_status = {status: [one.rule for one in again if one.status is status] for status in Status}
+        findings = [finding for one in again if one.status is Status.FAILED for finding in findings_of(one)]
+        return kept.model_copy(
+            update={
+                "findings": (*kept.findings, *findings),
+                "passed": (*kept.passed, *by_status[Status.PASSED]),
+                "not_applicable": (*kept.not_applicable, *by_status[Status.NOT_APPLICABLE]),
+                "not_measured": tuple(by_status[Status.NOT_MEASURED]),
+            }
+        )
+
+    def _add(self, site: Site) -> None:
+        for kept in self._waiting:
+            self.counter.add(kept)
+            site.add(page_of(kept))
+        self._waiting = []
+
+
+def lighthouse_of(pagespeed: Mapping[str, Any] | None) -> tuple[Lighthouse, ...]:
+    """The runs of a measured PageSpeed part; none when it was not measured."""
+    runs = [one for one in (pagespeed or {}).values() if isinstance(one, dict) and one.get("status") == "measured"]
+    return tuple(
+        Lighthouse(
+            strategy=one["strategy"],
+            performance=one["scores"]["performance"] / 100 if "performance" in one["scores"] else None,
+            audits=one["audits"],
+        )
+        for one in runs
+    )
 
 
 def judge(site: Site, tally: Tally, *, is_complete: bool) -> tuple[Verdict, ...]:
@@ -158,12 +185,36 @@ def probes_of(tally: Tally) -> Probes:
         robots=_rules_of(robots_txt),
         llms_txt=text_file(f"{origin}/llms.txt", data.get("llms_txt")),
         favicon=fetched_of(data["favicon"]) if "favicon" in data else None,
-        not_found=(not_found["status"], "", "") if not_found else None,
+        not_found=_not_found(not_found) if not_found else None,
         variants={url: fetched_of(one) for url, one in data.get("variants", {}).items()},
         fetched=tally.fetched,
         robots_blocked=frozenset(tally.blocked),
         sitemaps=tuple(tally.sitemaps),
+        tls=_tls(data.get("tls")),
+        brand_answers=_brand_answers(tally.parts.get("visibility")),
     )
+
+
+def _not_found(data: Mapping[str, Any]) -> tuple[int, str, str]:
+    """What a path that cannot exist answers: status, title and SimHash."""
+    if not data.get("text"):
+        return data["status"], "", ""
+    headers = headers_of(data.get("headers") or {})
+    page = read_page(Document(url=data["url"], status=data["status"], headers=headers, body=data["text"].encode()))
+    return page.status, page.title, page.prose.simhash
+
+
+def _tls(data: Mapping[str, str] | None) -> Tls | None:
+    if not data:
+        return None
+    return Tls(data["error"], date.fromisoformat(data["expires_on"]) if data["expires_on"] else None)
+
+
+def _brand_answers(visibility: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    if not visibility or visibility.get("status") != "measured":
+        return None
+    named = max(visibility["mentions"], visibility["citations"])
+    return visibility["answers"], named
 
 
 def _rules_of(file: TextFile | None) -> robots.Robots | None:
@@ -180,6 +231,8 @@ def fetched_of(data: Mapping[str, Any]) -> Fetched:
         size_bytes=data.get("size_bytes"),
         headers={name.lower(): value for name, value in data.get("headers", {}).items()},
         redirect_status=data.get("redirect_status", 0),
+        width=data.get("width"),
+        height=data.get("height"),
     )
 
 

@@ -65,6 +65,7 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
         main: `mem_id` of the anchors within the main text.
     """
     here = host_key(url)
+    hidden: dict[int, bool] = {}
     for count, node in enumerate(tree.css("a, area")):
         if count >= MAX_LINKS:
             return
@@ -73,7 +74,9 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
         target, fragment, reason = _meaning(href, base)
         text = text_of(node, with_alt=True) if node.tag == "a" else (attributes.get("alt") or "")
         is_named_by_text = (
-            bool(text) and "aria-label" not in attributes and node.css_first('[aria-hidden="true"]') is None
+            bool(text)
+            and "aria-label" not in attributes
+            and (not _has_elements(node) or node.css_first('[aria-hidden="true"]') is None)
         )
         handler = next(
             (name for name in attributes if name.startswith(("onclick", "onmouse", "@click", "ng-click"))), ""
@@ -91,7 +94,7 @@ def read_links(tree: LexborHTMLParser, url: str, base: str, main: set[int]) -> I
             anchor=(attributes.get("id") or attributes.get("name") or "").strip(),
             has_handler=bool(handler),
             in_main=node.mem_id in main,
-            is_hidden=is_hidden_from_all(node),
+            is_hidden=is_hidden_from_all(node, hidden),
             reason=reason,
             snippet=snippet(node),
             lang=_lang_of(node),
@@ -139,6 +142,15 @@ def _edits(left: str, right: str) -> int:
         for j, other in enumerate(right, 1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (one != other))
     return row[-1]
+
+
+def _has_elements(node: LexborNode) -> bool:
+    child = node.first_child
+    while child is not None:
+        if child.is_element_node:
+            return True
+        child = child.next
+    return False
 
 
 def _lang_of(node: LexborNode) -> str:

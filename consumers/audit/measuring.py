@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consumers.audit.document import Document, headers_of
 from consumers.audit.examine import Examined, examine
-from consumers.audit.outside.answers import ChatEndpoint
 from consumers.audit.outside.backlinks import CommonCrawl
 from consumers.audit.outside.pagespeed import (
     STRATEGIES,
@@ -25,15 +24,16 @@ from consumers.audit.outside.service import reaching
 from consumers.audit.rules import Status
 from consumers.audit.summary import RuleTally, scores_of
 from consumers.audit.visibility import Sample, leaks_brand, visibility_of
+from consumers.llm import MeteredLlm
 from consumers.net import urls
 from consumers.net.visit import visit
-from schemas.audit import Example
+from schemas.audit import KeptPage
+from schemas.audit_result import Example
 from streams.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from consumers.audit.outside.answers import Answerer
     from consumers.context import StageContext
 
 DEPTH: Final = 30
@@ -169,41 +169,28 @@ async def rankings(start: str, keywords: Sequence[str], ctx: StageContext) -> di
         }  # fmt: skip
 
 
-@asynccontextmanager
-async def answerer(ctx: StageContext) -> AsyncIterator[Answerer | None]:
-    """The language model that the operator has set up; None without."""
-    settings = ctx.settings
-    if settings.llm_base_url is None or settings.llm_model is None:
-        yield None
-        return
-    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    async with reaching(settings.llm_base_url, ctx.fetch) as fetch:
-        yield ChatEndpoint(fetch, settings.llm_base_url, settings.llm_model, key)
-
-
 async def visibility(
     start: str, brand: str, questions: Sequence[str], competitors: Sequence[str], ctx: StageContext
 ) -> dict[str, Any]:
     """How often a language model names the brand when it is asked what the site is about."""
     domain = urls.site_of(start)
     asked = [one for one in questions if not leaks_brand(one, brand, domain)]
-    async with answerer(ctx) as model:
-        if model is None:
-            return not_measured("no_provider: set MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL")
-        if not asked:
-            return not_measured("no_questions: name a category or questions in the spec, without the brand's name")
-        samples, raw = [], []
-        for question in asked:
-            for _ in range(SAMPLES):
-                answer = await model.answer(question, temperature=TEMPERATURE)
-                samples.append(Sample(question, answer.text, answer.citations))
-                raw.append(
-                    {"question": question, "text": answer.text[:MAX_ANSWER_CHARS], "sources": list(answer.citations)}
-                )
-        return {
-            "status": "measured", "model": model.name, "samples_a_question": SAMPLES,
-            **visibility_of(samples, brand, domain, competitors), "raw": raw,
-        }  # fmt: skip
+    model = MeteredLlm.of(ctx)
+    if model is None:
+        return not_measured("no_provider: set MILLRACE_LLM_BASE_URL and MILLRACE_LLM_MODEL")
+    if not asked:
+        return not_measured("no_questions: name a category or questions in the spec, without the brand's name")
+    samples, raw, names = [], [], set()
+    for question in asked:
+        for n in range(SAMPLES):
+            said = await model.answer(question, temperature=TEMPERATURE, sample=n)
+            samples.append(Sample(question, said.text, said.citations))
+            names.add(said.model)
+            raw.append({"question": question, "text": said.text[:MAX_ANSWER_CHARS], "sources": list(said.citations)})
+    return {
+        "status": "measured", "model": ", ".join(sorted(names)), "samples_a_question": SAMPLES,
+        **visibility_of(samples, brand, domain, competitors), "raw": raw,
+    }  # fmt: skip
 
 
 async def competitor(url: str, ctx: StageContext) -> dict[str, Any]:
@@ -218,7 +205,7 @@ async def competitor(url: str, ctx: StageContext) -> dict[str, Any]:
         requested_url=answer.url,
     )
     examined: Examined = await ctx.run_cpu(examine, document, answer.url, 0, "start", "", datetime.now(UTC).date())
-    kept = examined.kept
+    kept = KeptPage.model_validate_json(examined.kept)
     tallies: dict[str, RuleTally] = {}
     outcomes: dict[str, Counter[Status]] = {rule: Counter({Status.PASSED: 1}) for rule in kept.passed}
     for one in kept.findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from consumers.audit.article import article_text
 from consumers.audit.charset import PRESCAN_BYTES, Charset, declared_in_markup, decode
 from consumers.audit.document import MAX_BODY, Document, Headers, Hop, Rendered
 from consumers.audit.dom import attribute, snippet, squeeze, text_of
+from consumers.audit.dummy_text import dummy_text
 from consumers.audit.prose import Reading, prose_of, read_blocks
 from consumers.audit.signals import (
     Alternate,
@@ -46,23 +48,6 @@ _DOCTYPE: Final = re.compile(r"^(?:\s|<!--.*?-->|<\?xml[^>]*>)*<!doctype\s+([^>]
 _QUIRKY: Final = re.compile(
     r"html\s+public\s+[\"'](?:-//(?:ietf|w3c//dtd html (?:2|3|4\.0)|netscape|microsoft)|$)|"
     r"html 4\.01 (?:frameset|transitional)//(?!.*http)",
-    re.IGNORECASE,
-)
-_PLACEHOLDER: Final = re.compile(
-    r"lorem ipsum[\w ,]{0,40}|dolor sit amet|\{\{\s*[\w.|' ]{1,40}\s*\}\}|\$\{[\w.]{1,40}\}|"
-    r"<%=?[^%]{1,60}%>|%%[a-z_]{2,30}%%|"
-    r"\[(?:your|insert|add|enter|company|business|client|first|last|city|state|phone|email|product|service|name|placeholder|title)"
-    r"(?:[ _-](?:your|here|name|text|company|business|title|address|number|email|content|description|url|"
-    r"link|image|website|domain|"
-    r"phone|city|state|product|service|heading|a|an|the|of|date))*\]|"
-    r"(?:your|insert|add your|enter your|type your|replace this|sample|dummy|placeholder)(?: (?:own|"
-    r"heading|title|main|body|short))? "
-    r"(?:text|content|copy|title|heading|headline|description) (?:goes )?here|placeholder (?:text|content|"
-    r"copy)|\bdummy text\b|"
-    r"your (?:company|business|site|brand) name(?: here)?\b|click edit button to change this text|"
-    r"this is (?:an example page|dummy copy|"
-    r"placeholder text|sample text)|welcome to wordpress\. this is your first post|just another wordpress site|"
-    r"\btext goes here\b|\bcontent goes here\b|\bxxx-xxx-xxxx\b",
     re.IGNORECASE,
 )
 
@@ -222,6 +207,15 @@ def from_json(data: bytes | str) -> Page:
         pydantic.ValidationError: It is something else.
     """
     return _ADAPTER.validate_json(data)
+
+
+def from_dict(data: Mapping[str, Any]) -> Page:
+    """What `to_json` wrote, as read by a JSON reader.
+
+    Raises:
+        pydantic.ValidationError: It is something else.
+    """
+    return _ADAPTER.validate_python(data)
 
 
 def same_page(left: str, right: str) -> bool:
@@ -390,7 +384,7 @@ def _unlinked_phones(tree: LexborHTMLParser, visible: str) -> list[str]:
 
 def _placeholders(tree: LexborHTMLParser, visible: str) -> list[str]:
     """Dummy text among what is shown; what stands in code samples is meant."""
-    found = list(dict.fromkeys(squeeze(one.group()) for one in _PLACEHOLDER.finditer(visible)))
+    found = dummy_text(visible)
     samples = " ".join(one.text(deep=True) for one in tree.css("code, pre, kbd, samp")) if found else ""
     return [one for one in found if one not in squeeze(samples)][:10]
 

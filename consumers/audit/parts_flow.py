@@ -9,7 +9,7 @@ from consumers.audit.reporting import write_report
 from consumers.flow import Flow
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
-from schemas.audit import KeptPart, PartErrand, PartsResult, PartsSpec, PartsStart
+from schemas.audit_parts import KeptPart, PartErrand, PartsResult, PartsSpec, PartsStart
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from consumers.audit.words import STOP_WORDS
+from consumers.audit.words import ANY_STOP_WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,17 +108,24 @@ def _weights(kept: KeptPage, title: str) -> dict[str, float]:
         for term, times in terms_in(text).items():
             weights[term] = weights.get(term, 0.0) + weight * (1 + log(times))
     for link in kept.links[:MAX_ANCHORS]:
-        for term in terms_in(link.text) if link.internal else ():
+        for term in _terms_of_anchor(link.text) if link.internal else ():
             weights[term] = weights.get(term, 0.0) + ANCHOR_WEIGHT
     return weights
 
 
 def terms_in(text: str) -> Counter[str]:
     """Words and pairs of neighbouring words, in lower case, without frequent words that carry no topic."""
-    words = [word.lower() for word in _WORD.findall(text)]
-    found: Counter[str] = Counter(word for word in words if _is_topic(word))
-    found.update(f"{one} {two}" for one, two in pairwise(words) if _is_topic(one) and _is_topic(two))
+    words = _WORD.findall(text.lower())
+    found: Counter[str] = Counter({word: count for word, count in Counter(words).items() if _is_topic(word)})
+    pairs = Counter(pairwise(words))
+    found.update({f"{one} {two}": count for (one, two), count in pairs.items() if one in found and two in found})
     return found
+
+
+@lru_cache(4_096)
+def _terms_of_anchor(text: str) -> tuple[str, ...]:
+    """A site's pages link with the same words over and over."""
+    return tuple(terms_in(text))
 
 
 def profile_of(spec: AuditSpec, home: Mapping[str, Any], counter: TermCounter) -> Profile:
@@ -179,4 +187,4 @@ def _category(spec: AuditSpec, terms: tuple[dict[str, Any], ...]) -> tuple[str, 
 
 
 def _is_topic(word: str) -> bool:
-    return len(word) > 2 and not any(word in words for words in STOP_WORDS.values())  # noqa: PLR2004 - two letters say little
+    return len(word) > 2 and word not in ANY_STOP_WORD  # noqa: PLR2004 - two letters say little

@@ -7,6 +7,7 @@ links. Fast (a few milliseconds): `consumers.audit.article` reads articles more 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,6 +47,8 @@ _FIGURE: Final = re.compile(
     r"\b(?:1[5-9]|20)\d\d\b)",
     re.IGNORECASE,
 )
+_FIGURE_START: Final = re.compile(r"[$€£¥\d]")
+MAX_FIGURES: Final = 10
 _MAX_DEPTH: Final = 200
 _PROSE_CHARS: Final = 400
 _FEW_LINKS: Final = 0.3
@@ -212,8 +215,19 @@ def prose_of(found: Reading, base: str, text: str | None = None) -> Prose:
         tables=found.tables,
         has_procedure=found.has_procedure,
         cites=tuple(sorted({urls.host_of(url) for url in cited if url and not urls.same_site(url, base)}))[:50],
-        figures=tuple(one.group() for one, _ in zip(_FIGURE.finditer(text), range(10), strict=False)),
+        figures=tuple(_figures(text)),
     )
+
+
+def _figures(text: str) -> Iterator[str]:
+    """The first figures of a text."""
+    end = count = 0
+    for start in _FIGURE_START.finditer(text):
+        if start.start() >= end and (found := _FIGURE.match(text, start.start())):
+            yield found.group()
+            end, count = found.end(), count + 1
+            if count == MAX_FIGURES:
+                return
 
 
 def is_question(text: str) -> bool:

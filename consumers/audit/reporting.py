@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from consumers.audit.report.model import FixedIssue, Rendered, ReportInput, ScorePoint, WhiteLabel
 from consumers.audit.report.render import render_report
 from consumers.net import urls
-from schemas.audit import AuditResult
+from schemas.audit_result import AuditResult
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:

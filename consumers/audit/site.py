@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from consumers.audit.authorship import today
-from consumers.audit.document import Headers, Hop
+from consumers.audit.document import Hop
 from consumers.audit.links import host_key
 from consumers.audit.page import Page
 from consumers.audit.prose import answers_something
@@ -21,6 +21,7 @@ from consumers.audit.rules.model import Fetched
 from consumers.audit.rules.thresholds import Thresholds
 from consumers.audit.signals import Alternate
 from consumers.audit.structured import types_of, walk
+from consumers.net import urls
 from consumers.net.robots import Robots
 
 NOFOLLOW: Final = 1
@@ -49,7 +50,8 @@ class PageFacts:
     simhash: str
     alternates: tuple[Alternate, ...]
     series: tuple[tuple[str, str], ...]
-    anchors: frozenset[str]
+    anchors: array[int]
+    """Hashes, within this process, of what a fragment can point at; see `has_anchor`."""
     organisations: tuple[tuple[str, str, str], ...]
     """Name, telephone and address of each organisation that the markup names."""
     og_image: str = ""
@@ -68,6 +70,10 @@ class PageFacts:
     def is_ok(self) -> bool:
         """It answered 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004
+
+    def has_anchor(self, fragment: str) -> bool:
+        """Whether a fragment points at something."""
+        return hash(fragment) in self.anchors
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ class Site:
 
     Args:
         start_url: Where the crawl began: the home page.
-        pages: Every document fetched, in any order, one at a time.
+        pages: Every document fetched, in any order, one at a time; `add` takes more.
         probes: What was asked besides.
         is_complete: Every internal URL that was found was asked; else a page budget ended the crawl.
     """
@@ -167,7 +173,7 @@ class Site:
     def __init__(
         self,
         start_url: str,
-        pages: Iterable[Page],
+        pages: Iterable[Page] = (),
         probes: Probes | None = None,
         *,
         thresholds: Thresholds | None = None,
@@ -191,10 +197,9 @@ class Site:
         self.resources: dict[str, tuple[str, list[str]]] = {}
         self.fragments: list[tuple[str, str, str]] = []
         self.home: Page | None = None
-        self.server_headers: dict[str, Headers] = {}
         self.moved: dict[str, PageFacts] = {}
         for page in pages:
-            self._add(page)
+            self.add(page)
 
     # Looking up
 
@@ -266,7 +271,8 @@ class Site:
             self._names.append(url)
         return found
 
-    def _add(self, page: Page) -> None:
+    def add(self, page: Page) -> None:
+        """Take what site rules need of a page."""
         facts = facts_of(page)
         if page.redirects:
             self.moved[page.requested_url] = facts
@@ -275,8 +281,6 @@ class Site:
             self.facts[page.url] = facts
         if self.start_url in {page.url, page.requested_url}:
             self.home = page
-        if page.headers is not None:
-            self.server_headers[page.url] = page.headers
         if is_known or page.url not in self.facts:
             return  # its links are in the graph already, or it is another site's page
         self._link(page)
@@ -302,6 +306,12 @@ class Site:
                 self.fragments.append((page.url, link.url, link.fragment))
 
 
+def shared_image(page: Page) -> str:
+    """Address of the page's ``og:image``; empty without one."""
+    named = page.open_graph.get("og:image", "")
+    return (urls.resolve(page.base or page.url, named) or named) if named else ""
+
+
 def facts_of(page: Page) -> PageFacts:
     """What `Site` keeps of a page."""
     from consumers.audit.entity import linked_phones, organisations_of  # noqa: PLC0415 - reads pages, as this does
@@ -325,9 +335,9 @@ def facts_of(page: Page) -> PageFacts:
         simhash=page.prose.simhash,
         alternates=page.alternates,
         series=page.series,
-        anchors=frozenset(page.anchors),
+        anchors=array("q", map(hash, page.anchors)),
         organisations=organisations_of(page),
-        og_image=page.open_graph.get("og:image", ""),
+        og_image=shared_image(page),
         phones=linked_phones(page),
         types=tuple(dict.fromkeys(name for node in walk(page.nodes) for name in types_of(node))),
         markup_errors=sum(bool(one.error) for one in page.markup),

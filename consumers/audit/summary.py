@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from consumers.audit.rules import RULES, Status
-from schemas.audit import SEVERITIES, Deduction, Example, FixItem, Issue, Scores, Severity
+from schemas.audit_result import SEVERITIES, Deduction, Example, FixItem, Issue, Scores, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,17 +6,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from consumers.audit.data import by_language
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019\-.,/][^\W_]+)*")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003134f]")
-_SHINGLE: Final = 3
-_LANE_BITS: Final = 32
-# A byte's bits, spread into lanes that are wide enough to be summed.
-_SPREAD: Final = tuple(sum(((byte >> bit) & 1) << (_LANE_BITS * bit) for bit in range(8)) for byte in range(256))
-_LANE: Final = (1 << _LANE_BITS) - 1
 
 _SCRIPTS: Final = (
     ("ja", re.compile(r"[\u3040-\u30ff]")), ("ko", re.compile(r"[\uac00-\ud7af]")),
@@ -27,19 +23,26 @@ _SCRIPTS: Final = (
 )  # fmt: skip
 STOP_WORDS: Final = {language: frozenset(words.split()) for language, words in by_language("stop_words.txt").items()}
 """Frequent words that carry no topic; they also tell the language."""
+ANY_STOP_WORD: Final = frozenset().union(*STOP_WORDS.values())
+_LANGUAGES: Final = {
+    word: tuple(language for language, words in STOP_WORDS.items() if word in words) for word in ANY_STOP_WORD
+}
 _ENOUGH_HITS: Final = 0.1
+_LONG_CHARS: Final = 1_000
+"""Shorter texts are paragraphs, which are not asked for again."""
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text as written; runs of CJK characters are one each."""
-    return _WORD.findall(text)
+@lru_cache(2)
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text as written; runs of CJK characters are one each. Asked for the same text several times."""
+    return tuple(_WORD.findall(text))
 
 
 def count_words(text: str) -> int:
     """Words of a text; CJK has no spaces, so two of its characters count as one word."""
     ideographs = len(_CJK.findall(text)) if not text.isascii() else 0
     if not ideographs:
-        return len(_WORD.findall(text))
+        return len(words_of(text)) if len(text) > _LONG_CHARS else len(_WORD.findall(text))
     return len(_WORD.findall(_CJK.sub(" ", text))) + ideographs // 2
 
 
@@ -53,24 +56,52 @@ def simhash_of(text: str) -> str:
     """64-bit SimHash over runs of three words, hexadecimal; empty for fewer than eight words.
 
     Source: Charikar, "Similarity Estimation Techniques from Rounding Algorithms", 2002; Manku, Jain and Das Sarma,
-    "Detecting Near-Duplicates for Web Crawling", 2007 (64 bits, distance 3).
+    "Detecting Near-Duplicates for Web Crawling", 2007 (64 bits, distance 3). A run's hash is the exclusive or of its
+    words' hashes by place: Patrascu and Thorup, "The Power of Simple Tabulation Hashing", 2012.
     """
-    found = [word.lower() for word in words_of(_CJK.sub(r" \g<0> ", text) if not text.isascii() else text)]
+    found = words_of(_CJK.sub(r" \g<0> ", text) if not text.isascii() else text)
     if len(found) < 8:  # noqa: PLR2004 - of a few words any two texts are alike
         return ""
-    lanes = [0] * 8
-    count = 0
-    shingles = (f"{one} {two} {three}" for one, two, three in zip(found, found[1:], found[2:], strict=False))
-    for shingle in shingles:
-        count += 1
-        for position, byte in enumerate(hashlib.blake2b(shingle.encode(), digest_size=8).digest()):
-            lanes[position] += _SPREAD[byte]
-    value = 0
-    for position, lane in enumerate(lanes):
-        for bit in range(8):
-            if ((lane >> (_LANE_BITS * bit)) & _LANE) * 2 > count:
-                value |= 1 << (position * 8 + bit)
-    return f"{value:016x}"
+    hashes = [_hashes_of(word.lower()) for word in found]
+    count = len(found) - 2
+    runs = 0
+    for place in range(3):
+        runs ^= int.from_bytes(b"".join([one[place] for one in hashes[place : place + count]]), "little")
+    return f"{_majority(runs, count):016x}"
+
+
+@lru_cache(20_000)
+def _hashes_of(word: str) -> tuple[bytes, bytes, bytes]:
+    """A word's hash as the first, second and third of a run."""
+    digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=24).digest()
+    return digest[:8], digest[8:16], digest[16:]
+
+
+def _majority(lanes: int, count: int) -> int:
+    """The 64 bits that are set in more than half of the lanes of 64 bits that a number is made of.
+
+    Counted in all 64 columns at once: a number's bit says a digit of its column's count ("bit slicing"), and halves
+    of the lanes are added like numbers are on paper, so a text takes as many steps as its length has digits.
+    """
+    digits, width = [lanes], 1 << (count - 1).bit_length()
+    while width > 1:
+        width >>= 1
+        low = (1 << (width * 64)) - 1
+        carry = 0
+        added = []
+        for digit in digits:
+            one, two = digit & low, digit >> (width * 64)
+            added.append(one ^ two ^ carry)
+            carry = (one & two) | (carry & (one ^ two))
+        digits = [*added, carry]
+    more, same = 0, (1 << 64) - 1
+    for place in range(len(digits) - 1, -1, -1):
+        if (count // 2) >> place & 1:
+            same &= digits[place]
+        else:
+            more |= same & digits[place]
+            same &= ~digits[place]
+    return more
 
 
 def distance(left: str, right: str) -> int:
@@ -84,8 +115,8 @@ def language_of(text: str) -> str:
     Good for telling a few common languages apart in a paragraph or more, not for single phrases.
     """
     sample = text[:20_000]
-    letters = sum(map(str.isalpha, sample)) or 1
     if not sample.isascii():
+        letters = sum(map(str.isalpha, sample)) or 1
         for language, script in _SCRIPTS:
             share = len(script.findall(sample)) / letters
             if share > (0.05 if language == "ja" else 0.3):
@@ -93,8 +124,10 @@ def language_of(text: str) -> str:
     found = [word.lower() for word in words_of(sample)]
     if len(found) < 12:  # noqa: PLR2004 - too few to tell
         return ""
-    counts = Counter(found)
-    hits = {language: sum(counts[word] for word in stop) for language, stop in STOP_WORDS.items()}
+    hits = dict.fromkeys(STOP_WORDS, 0)
+    for word, count in Counter(found).items():
+        for language in _LANGUAGES.get(word, ()):
+            hits[language] += count
     best, second = sorted(hits, key=lambda language: -hits[language])[:2]
     is_sure = hits[best] >= _ENOUGH_HITS * len(found) and hits[best] > 1.15 * hits[second]
     return best if is_sure else ""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import orjson
 
+from consumers.audit.beyond import ask_beyond
 from consumers.audit.geo import geo_of
-from consumers.audit.judging import PageQueue, Tally, judge
+from consumers.audit.judging import SiteReader, Tally, judge
 from consumers.audit.page import to_json
-from consumers.audit.profile import TermCounter, profile_of
+from consumers.audit.profile import profile_of
 from consumers.audit.reporting import write_report
 from consumers.audit.rules import RULES, Status
 from consumers.audit.summary import (
@@ -25,21 +25,15 @@ from consumers.audit.summary import (
     severity_of,
     severity_rank,
 )
+from consumers.audit.wording import worded
 from consumers.compile.audit_parts import measure_parts
 from consumers.net import urls
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
-from consumers.store.audits import page_digest
-from schemas.audit import (
-    AuditResult,
-    AuditSpec,
-    Collected,
-    Comparison,
-    Example,
-    KeptPage,
-    PageCounts,
-    Unmeasured,
-)
+from consumers.store.audits import NewIssue, page_digest
+from consumers.store.cleaning import clean_text
+from schemas.audit import AuditSpec, Collected, ErrandKind, KeptPage
+from schemas.audit_result import AuditResult, Comparison, Example, PageCounts, Unmeasured
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError
@@ -53,6 +47,9 @@ if TYPE_CHECKING:
     from consumers.context import StageContext
 
 BATCH: Final = 50
+BESIDE: Final = frozenset({"class", *get_args(ErrandKind)})
+"""What is collected beside pages: it is read first, for a page's row says of what type it is."""
+
 ROWS: Final = 500
 RANK: Final = 10**9
 """Ordinals of issues: the worst severity first, then in the order of the crawl."""
@@ -69,34 +66,41 @@ class Issues:
         self.tallies: dict[str, RuleTally] = {}
         self._ctx = ctx
         self._ignored = ignored
-        self._rows: list[dict[str, Any]] = []
+        self._found: list[NewIssue] = []
         self._next = 0
 
-    async def add(self, rule: str, example: Example, count: int = 1) -> None:
-        """Keep one finding."""
+    def add(self, rule: str, example: Example, count: int = 1) -> None:
+        """Take one finding."""
         tally = self.tallies.setdefault(rule, RuleTally())
         is_ignored = (rule, "") in self._ignored or (rule, example.url) in self._ignored
         if is_ignored:
             tally.ignored += count
         else:
             tally.add(example, count)
-        ctx = self._ctx
-        self._rows.append(
-            {
-                "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": severity_rank(rule) * RANK + self._next,
-                "tenant": ctx.tenant, "rule": rule, "category": RULES[rule].category, "severity": severity_of(rule),
-                "url": example.url, "evidence": _evidence(example), "state": "first", "is_ignored": is_ignored,
-                "fingerprint": fingerprint_of(rule, example.url),
-            }
-        )  # fmt: skip
+        self._found.append(
+            NewIssue(
+                ordinal=severity_rank(rule) * RANK + self._next,
+                rule=rule,
+                category=RULES[rule].category,
+                severity=severity_of(rule),
+                url=example.url,
+                evidence=clean_text(_evidence(example)),
+                fingerprint=fingerprint_of(rule, example.url),
+                is_ignored=is_ignored,
+            )
+        )
         self._next += 1
-        if len(self._rows) >= ROWS:
-            await self.flush()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to write."""
+        return len(self._found) >= ROWS
 
     async def flush(self) -> None:
-        """Write what is left."""
-        rows, self._rows = self._rows, []
-        await self._ctx.store.audits.add_issues(rows)
+        """Write what was taken."""
+        found, self._found = self._found, []
+        ctx = self._ctx
+        await ctx.store.audits.add_issues(ctx.job_id, ctx.revision, found, tenant=ctx.tenant)
 
 
 @stage(
@@ -119,23 +123,25 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     ctx.progress("judging the site", 70)
     record = await ctx.job()
     dropped = record.number("over_budget") if record is not None else 0
-    counter = TermCounter()
-    site, tally = await _site(spec.url, counter, ctx)
-    verdicts = await asyncio.to_thread(judge, site, tally, is_complete=not dropped)
-    ctx.progress("keeping pages and issues", 80)
     await ctx.store.audits.clear(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     ignored = {(one.rule, one.url) for one in await ctx.store.websites.wont_fix(audit.website_id, tenant=ctx.tenant)}
     issues = Issues(ctx, ignored)
+    reader = await _read(spec.url, issues, ctx)
+    site, tally = await asyncio.to_thread(reader.site), reader.tally
+    if dropped and spec.check_links:
+        await ask_beyond(site, tally.fetched, ctx)
+    profile = profile_of(spec, _home(site), reader.counter)
+    parts = await measure_parts(spec, tally, profile, ctx)
+    tally.parts |= parts
+    verdicts = await asyncio.to_thread(judge, site, tally, is_complete=not dropped)
+    ctx.progress("keeping issues", 80)
     await _site_issues(verdicts, tally, issues)
-    await _pages(tally, issues, ctx)
-    await issues.flush()
     changed = await ctx.store.audits.compare(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     comparison = await _comparison(audit.previous, changed, scores_of(issues.tallies, tally.outcomes).overall, ctx)
-    profile = profile_of(spec, _home(site), counter)
-    parts = await measure_parts(spec, tally, profile, ctx)
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
+    plan = await worded(result.fix_plan, ctx) if spec.external_intel else result.fix_plan
     geo = geo_of(site, profile, result.issues)
-    result = result.model_copy(update={"parts": parts, "geo": geo})
+    result = result.model_copy(update={"parts": parts, "geo": geo, "fix_plan": plan})
     await ctx.store.audits.finish(
         ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
     )
@@ -152,31 +158,43 @@ def _home(site: Site) -> dict[str, Any]:
     return signals
 
 
-async def _site(start: str, counter: TermCounter, ctx: StageContext) -> tuple[Site, Tally]:
-    """Stream what was collected into a site, built by a thread beside."""
-    tally, pages = Tally(), PageQueue()
-    batch: list[KeptPage] = []
-    building: asyncio.Future[Site] | None = None
-    try:
-        async for one in ctx.collected(Collected):
-            kept = tally.take(one.model_dump())
-            if kept is None:
-                continue
-            batch.append(kept)
-            if building is None and tally.start and (kept.via != "start" or not kept.page.get("redirects")):
-                building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start, counter))
-            if building is not None and len(batch) >= BATCH:
-                await asyncio.to_thread(pages.put, batch)
-                batch = []
-        if building is None:
-            building = asyncio.ensure_future(asyncio.to_thread(pages.site, tally.start or start, counter))
-        await asyncio.to_thread(pages.put, batch)
-    finally:
-        await asyncio.to_thread(pages.end)
-        if building is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.wait([building])
-    return await building, tally
+async def _read(start: str, issues: Issues, ctx: StageContext) -> SiteReader:
+    """Read what was collected, once: facts for the site's rules stay, pages and their findings go to the store."""
+    reader = SiteReader(start)
+    async for one in ctx.collected(Collected, kinds=BESIDE):
+        reader.tally.take(one.root)
+    ordinal = 0
+    batch: list[dict[str, Any]] = []
+    async for one in ctx.collected(Collected, kinds=("page",)):
+        batch.append(one.root)
+        if len(batch) >= BATCH:
+            ordinal = await _pages(batch, ordinal, reader, issues, ctx)
+            batch = []
+    await _pages(batch, ordinal, reader, issues, ctx)
+    return reader
+
+
+async def _pages(
+    payloads: list[dict[str, Any]], ordinal: int, reader: SiteReader, issues: Issues, ctx: StageContext
+) -> int:
+    """Keep some pages; answers the ordinal of the next."""
+    pages = await asyncio.to_thread(reader.read, payloads)
+    rows, links = [], []
+    for payload, kept in zip(payloads, pages, strict=True):
+        for finding in kept.findings:
+            url = kept.page.get("requested_url") or kept.url
+            example = Example(url=url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
+            issues.add(finding.rule, example, finding.count)
+        is_start = kept.via == "start" or not kept.depth
+        shown = kept.model_dump(mode="json") if is_start else payload  # of the start more is known by now
+        rows.append(_row(kept, shown, reader.tally, ordinal, ctx))
+        links += _leaving(kept, ordinal, ctx)
+        ordinal += 1
+    await ctx.store.audits.add_pages(rows)
+    await ctx.store.audits.add_links(links)
+    if issues.is_full:
+        await issues.flush()
+    return ordinal
 
 
 async def _site_issues(verdicts: Iterable[Verdict], tally: Tally, issues: Issues) -> None:
@@ -185,31 +203,10 @@ async def _site_issues(verdicts: Iterable[Verdict], tally: Tally, issues: Issues
         outcome[verdict.status] += 1
         for one in verdict.evidence:
             example = Example(url=one.url, detail=one.detail[:500], snippet=one.snippet[:500], target=one.target)
-            await issues.add(verdict.rule, example)
-
-
-async def _pages(tally: Tally, issues: Issues, ctx: StageContext) -> None:
-    """The second pass: pages with their types, and what their own rules found."""
-    rows: list[dict[str, Any]] = []
-    links: list[dict[str, Any]] = []
-    ordinal = 0
-    async for one in ctx.collected(Collected):
-        if one.kind != "page":
-            continue
-        kept = KeptPage.model_validate(one.model_dump())
-        for finding in kept.findings:
-            url = kept.page.get("requested_url") or kept.url
-            example = Example(url=url, detail=finding.detail, snippet=finding.snippet, target=finding.target)
-            await issues.add(finding.rule, example, finding.count)
-        rows.append(_row(kept, tally, ordinal, ctx))
-        links += _leaving(kept, ordinal, ctx)
-        ordinal += 1
-        if len(rows) >= BATCH:
-            await ctx.store.audits.add_pages(rows)
-            await ctx.store.audits.add_links(links)
-            rows, links = [], []
-    await ctx.store.audits.add_pages(rows)
-    await ctx.store.audits.add_links(links)
+            issues.add(verdict.rule, example)
+            if issues.is_full:
+                await issues.flush()
+    await issues.flush()
 
 
 def _leaving(kept: KeptPage, ordinal: int, ctx: StageContext) -> list[dict[str, Any]]:
@@ -224,7 +221,7 @@ def _leaving(kept: KeptPage, ordinal: int, ctx: StageContext) -> list[dict[str, 
     ]  # fmt: skip
 
 
-def _row(kept: KeptPage, tally: Tally, ordinal: int, ctx: StageContext) -> dict[str, Any]:
+def _row(kept: KeptPage, payload: dict[str, Any], tally: Tally, ordinal: int, ctx: StageContext) -> dict[str, Any]:
     page = kept.page
     url = page.get("requested_url") or kept.url
     page_type, is_indexable = tally.classes.get(url, tally.classes.get(kept.url, ("page", False)))
@@ -232,7 +229,7 @@ def _row(kept: KeptPage, tally: Tally, ordinal: int, ctx: StageContext) -> dict[
         "job_id": ctx.job_id, "revision": ctx.revision, "ordinal": ordinal, "tenant": ctx.tenant, "url": url,
         "digest": page_digest(url), "status": page.get("status", 0), "page_type": page_type,
         "is_indexable": is_indexable, "depth": kept.depth, "title": next(iter(page.get("titles") or ()), ""),
-        "issues": sum(one.count for one in kept.findings), "payload": kept.model_dump(mode="json"),
+        "issues": sum(one.count for one in kept.findings), "payload": payload,
     }  # fmt: skip
 
 

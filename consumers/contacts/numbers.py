@@ -21,11 +21,15 @@ _SPOKEN: Final = re.compile(
     r"📞)[\s:.\-\u2013]{0,4}(?P<number>\+?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14})(?![\w-])",
     re.IGNORECASE,
 )
+_ENOUGH_DIGITS: Final = re.compile(r"\d(?:\D{0,4}\d){6}")
+"""What every number has: seven digits close to each other."""
 _DATE: Final = re.compile(r"(?:19|20)\d\d[.\-/]\d\d?[.\-/]\d\d?|\d\d?[.\-/]\d\d?[.\-/](?:19|20)\d\d")
 
 
 def shown_numbers(text: str) -> list[str]:
     """What looks like a phone number to a reader, each once."""
+    if _ENOUGH_DIGITS.search(text) is None:
+        return []
     found = [match.group() for match in _SHAPE.finditer(text)]
     found += [match["number"].strip() for match in _SPOKEN.finditer(text)]
     kept: dict[str, str] = {}

@@ -20,6 +20,7 @@ from consumers.net.visit import visit
 from consumers.outcome import Done, Emit, Outcome, Snooze
 from consumers.stage import stage
 from schemas.audit import AuditSpec, Errand, KeptErrand, KeptPage, PageSeen, Target
+from schemas.stages import Written
 from streams.errors import PermanentError, TransientError
 from streams.policy import RateLimit, RetryPolicy, StagePolicy, waiting_for
 
@@ -96,7 +97,6 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
         return busy
     if (wait := await _turn(target.url, ctx)) is not None:
         return wait
-    ctx.progress("reading pages", 5)
     document, not_modified = await _fetched(target, spec, ctx)
     if not_modified is not None:
         return await _again(not_modified, target, spec, scope, known, ctx)
@@ -106,7 +106,7 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
     follow = list(examined.follow)
     if spec.render == "always" or (spec.render == "auto" and examined.is_thin):
         examined, follow = await _rendered(document, examined, target, ctx)
-    await ctx.collect(examined.kept)
+    await ctx.collect(Written(examined.kept.encode()))
     emits = [Emit("classify", examined.seen)]
     start = target.start
     if document.redirects and not document.failure:
@@ -116,7 +116,7 @@ async def crawl(target: Target, ctx: StageContext) -> Outcome:
         emits += await _beside(spec, start, ctx)
     emits += _followed(follow, target, Scope(start, spec.include, spec.exclude, spec.max_depth), spec, known)
     if spec.check_links:
-        emits += _checked(examined.check, follow, examined.kept, scope, known)
+        emits += _checked(examined.check, follow, examined.url, scope, known)
     return await _emitted(emits, ctx)
 
 
@@ -126,6 +126,7 @@ async def _begin(spec: AuditSpec, ctx: StageContext) -> Snooze | None:
     await ctx.store.audits.begin(ctx.job_id, website.id, spec.url, tenant=ctx.tenant)
     other = await ctx.store.audits.running_before(ctx.job_id, tenant=ctx.tenant)
     if other is None:
+        ctx.progress("reading pages", 5)
         return None
     ctx.log.info("audit %s of this site runs: this one waits for it", other)
     return Snooze(BUSY_S, f"audit {other} of the same site runs")
@@ -247,7 +248,9 @@ async def _again(
     emits = [Emit("classify", seen), *_followed(follow, target, scope, spec, known)]
     if spec.check_links:
         external = [one.url for one in kept.links if not one.internal]
-        emits += _checked([*external, *kept.images, *(url for _, url in kept.resources)], follow, kept, scope, known)
+        emits += _checked(
+            [*external, *kept.images, *(url for _, url in kept.resources)], follow, kept.url, scope, known
+        )
     return await _emitted(emits, ctx)
 
 
@@ -374,7 +377,7 @@ def _sitemap(url: str, source: Target, depth: int) -> Emit:
     return Emit("crawl", target, once=f"sitemap {url}")
 
 
-def _checked(found: Iterable[str], follow: Sequence[str], kept: KeptPage, scope: Scope, known: set[int]) -> list[Emit]:
+def _checked(found: Iterable[str], follow: Sequence[str], page: str, scope: Scope, known: set[int]) -> list[Emit]:
     """Addresses that are no pages of the crawl: each is asked once whether it is there."""
     files = [url for url in follow if is_file(url)]
     emits = []
@@ -384,7 +387,7 @@ def _checked(found: Iterable[str], follow: Sequence[str], kept: KeptPage, scope:
         emits.append(
             Emit(
                 "download",
-                Errand(kind="link", start=scope.start, url=url, found_on=kept.url),
+                Errand(kind="link", start=scope.start, url=url, found_on=page),
                 once=f"link {url}",
                 budget=LINKS,
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from consumers.audit.asking import MAX_FILE_BYTES, asked
 from consumers.audit.measuring import backlinks, competitor, measured, pagespeed
 from consumers.audit.remembered import remembered
 from consumers.net import urls
-from consumers.net.errors import FetchFailedError, FetchRefusedError, status_error
+from consumers.net.certificate import certificate_of
+from consumers.net.errors import FetchFailedError, FetchRefusedError
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from schemas.audit import Errand, KeptErrand
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from consumers.context import StageContext
 
 RETRY: Final = RetryPolicy(max_attempts=3, base_s=2, cap_s=60)
-LINK_TIMEOUT_S: Final = 20.0
-MAX_FILE_BYTES: Final = 512 * 1024
-_KEPT_HEADERS: Final = (
-    "cache-control", "content-encoding", "content-type", "content-length", "expires", "etag", "last-modified",
-    "strict-transport-security",
-)  # fmt: skip
 
 
 @stage(
@@ -36,7 +31,7 @@ async def download(errand: Errand, ctx: StageContext) -> Outcome:
     """Run one errand and keep what it brought."""
     remembered(ctx.job_id).known.add(hash(f"{errand.kind} {errand.url}"))
     if errand.kind == "link":
-        data = await _asked(errand.url, ctx)
+        data = await asked(errand.url, ctx)
     elif errand.kind == "site":
         ctx.progress("looking at the site's files", 10)
         data = await _site(errand.start, ctx)
@@ -55,57 +50,29 @@ async def _part(errand: Errand, ctx: StageContext) -> dict[str, Any]:
     return await competitor(errand.url, ctx)
 
 
-async def _asked(url: str, ctx: StageContext, *, keep_bytes: int = 0) -> dict[str, Any]:
-    """What asking an address comes to; of the body only the first bytes, when they are wanted.
-
-    Raises:
-        FetchFailedError: It may be better later, and there are attempts left.
-    """
-    try:
-        async with (
-            ctx.politeness.slot(urls.host_of(url)),
-            ctx.fetch.stream(
-                url, timeout_s=LINK_TIMEOUT_S, max_bytes=max(keep_bytes, MAX_FILE_BYTES), any_status=True
-            ) as answer,
-        ):
-            head = answer.head
-            shown = status_error(url, head.status, head.headers, now=datetime.now(UTC))
-            if isinstance(shown, FetchFailedError) and not ctx.is_last_attempt:
-                raise shown
-            body = await answer.start(keep_bytes) if keep_bytes else b""
-    except FetchRefusedError as error:
-        return {"status": error.status or 0, "failure": error.reason}
-    except FetchFailedError as error:
-        if not ctx.is_last_attempt:
-            raise
-        return {"status": error.status or 0, "failure": error.reason}
-    except ValueError:
-        return {"status": 0, "failure": "bad_url"}
-    length = head.headers.get("Content-Length", "")
-    answered: dict[str, Any] = {
-        "status": head.status,
-        "url": head.url,
-        "content_type": head.content_type or "",
-        "size_bytes": int(length) if length.isdigit() else None,
-        "headers": {name: head.headers[name] for name in _KEPT_HEADERS if name in head.headers},
-        "redirect_status": head.redirects[0].status if head.redirects else 0,
-    }
-    if keep_bytes:
-        answered["text"] = body.decode("utf-8", "replace")
-        answered["size_bytes"] = answered["size_bytes"] or len(body)
-    return answered
-
-
 async def _site(start: str, ctx: StageContext) -> dict[str, Any]:
     origin = urls.origin_of(start)
     unlikely = hashlib.sha256(ctx.job_id.encode()).hexdigest()[:16]
     return {
-        "robots_txt": await _asked(f"{origin}/robots.txt", ctx, keep_bytes=MAX_FILE_BYTES),
-        "llms_txt": await _asked(f"{origin}/llms.txt", ctx, keep_bytes=64 * 1024),
-        "favicon": await _asked(f"{origin}/favicon.ico", ctx),
-        "not_found": await _asked(f"{origin}/millrace-{unlikely}", ctx, keep_bytes=64 * 1024),
-        "variants": {url: await _asked(url, ctx) for url in _variants(start)},
+        "robots_txt": await asked(f"{origin}/robots.txt", ctx, keep_bytes=MAX_FILE_BYTES),
+        "llms_txt": await asked(f"{origin}/llms.txt", ctx, keep_bytes=64 * 1024),
+        "favicon": await asked(f"{origin}/favicon.ico", ctx),
+        "not_found": await asked(f"{origin}/millrace-{unlikely}", ctx, keep_bytes=64 * 1024),
+        "variants": {url: await asked(url, ctx) for url in _variants(start)},
+        "tls": await _tls(start, ctx),
     }
+
+
+async def _tls(start: str, ctx: StageContext) -> dict[str, str] | None:
+    """The site's certificate; None where there is none to look at."""
+    if not start.startswith("https:"):
+        return None
+    try:
+        found = await certificate_of(ctx.fetch, start)
+    except (FetchFailedError, FetchRefusedError) as error:
+        ctx.log.info("certificate not looked at: %s", error, reason=error.reason)
+        return None
+    return {"error": found.error, "expires_on": found.expires_on.isoformat() if found.expires_on else ""}
 
 
 def _variants(start: str) -> list[str]:

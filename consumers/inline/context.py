@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from consumers.context import Failure
 from consumers.cpu.wire import pack_task, returned
-from consumers.encode import encode
+from consumers.encode import encode, json_of
 from consumers.inline.job import REVISION, InlineJob, Task
 from consumers.inline.progress import Progress
 from consumers.outcome import Emit
@@ -23,6 +23,7 @@ from consumers.stage import Stage
 from consumers.store import MemoryStore, Store
 from schemas.names import STAGES, StageName
 from schemas.settings import Settings
+from schemas.stages import Written
 from streams.blobs import Artifact, Blobs
 from streams.errors import PermanentError
 from streams.log import Log
@@ -129,6 +130,7 @@ class InlineBench:
             "progress.percent": f"{self.percent:g}",
             "missing": str(job.missing),
             "dead": str(job.failed.total()),
+            "over_budget": str(job.over_budget),
             "error": job.error,
             "notify": self.notify.decode(),
         }
@@ -274,17 +276,17 @@ class InlineContext:
         self._bench.job.emit(self._task, self._emitted + 1, emissions)
         self._emitted += len(emissions)
 
-    async def collect(self, payload: BaseModel) -> None:
+    async def collect(self, payload: BaseModel | Written) -> None:
         """Keep something for compile."""
         await self._bench.kept.contributions.put(
-            self.job_id, self.task, self.collected_count, payload.model_dump(mode="json"), tenant=self.tenant,
+            self.job_id, self.task, self.collected_count, json_of(payload), tenant=self.tenant,
             revision=self.revision,
         )  # fmt: skip
         self.collected_count += 1
 
-    async def collected(self, model: type[Model]) -> AsyncIterator[Model]:
-        """Everything that the job's tasks collected."""
-        async for payload in self._bench.kept.contributions.of(self.job_id, tenant=self.tenant):
+    async def collected(self, model: type[Model], *, kinds: Collection[str] = ()) -> AsyncIterator[Model]:
+        """What the job's tasks collected."""
+        async for payload in self._bench.kept.contributions.of(self.job_id, tenant=self.tenant, kinds=kinds):
             yield model.model_validate(payload)
 
     async def reserve(self, limit: RateLimit, what: str) -> float:  # noqa: ARG002 - as of a worker's

@@ -3,7 +3,7 @@
 Every use of it is optional: without ``MILLRACE_LLM_BASE_URL`` there is none, and work is deterministic.
 """
 
-from consumers.llm.client import Llm, Usage
+from consumers.llm.client import Llm, Said, Usage
 from consumers.llm.endpoint import Endpoint
 from consumers.llm.errors import LlmAnswerError, LlmBudgetSpentError, LlmError, LlmRefusedError, LlmUnavailableError
 from consumers.llm.metered import MeteredLlm
@@ -19,5 +19,6 @@ __all__ = [
     "LlmRefusedError",
     "LlmUnavailableError",
     "MeteredLlm",
+    "Said",
     "Usage",
 ]

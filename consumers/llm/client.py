@@ -26,6 +26,19 @@ class Usage:
     is_cached: bool = False
 
 
+class Said(BaseModel):
+    """An answer in words.
+
+    Attributes:
+        citations: Addresses that the endpoint names as its sources, beside the text; empty when it names none.
+        model: Which one answered, as the endpoint tells.
+    """
+
+    text: str
+    citations: tuple[str, ...] = ()
+    model: str = ""
+
+
 class Llm(Protocol):
     """A language model that answers in a given shape."""
 

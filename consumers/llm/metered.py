@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from consumers.llm.client import Answer, Usage
+from consumers.llm.client import Answer, Said, Usage
 from consumers.llm.errors import LlmBudgetSpentError
 
 if TYPE_CHECKING:
@@ -93,6 +93,29 @@ class MeteredLlm:
         await self.answers.note(self.job_id, self.task, digest, usage, tenant=self.tenant, model=name)
         return value, usage
 
+    async def answer(self, question: str, *, instructions: str = "", temperature: float = 0.7, sample: int = 0) -> Said:
+        """One answer in words; see `Endpoint.answer`.
+
+        Args:
+            question: Goes out as it is, so nothing of a site may stand in it but between marks that `instructions`
+                declare to be data.
+            instructions: What to do; ours.
+            temperature: How freely.
+            sample: Which of several answers to the same question. A task that runs again gets the ones it has had;
+                another job asks anew.
+        """
+        name = self.endpoint.name
+        asked = f"{self.job_id}\0{sample}\0{temperature:g}\0{question}"
+        digest = _digest(name, Said, instructions, asked)
+        known = await self.answers.get(digest, tenant=self.tenant)
+        if known is not None:
+            return Said.model_validate(known)
+        await self._check_budget()
+        said, usage = await self.endpoint.answer(question, instructions=instructions, temperature=temperature)
+        await self.answers.put(digest, said.model_dump(mode="json"), tenant=self.tenant, model=name)
+        await self.answers.note(self.job_id, self.task, digest, usage, tenant=self.tenant, model=name)
+        return said
+
     async def _check_budget(self) -> None:
         settings = self.endpoint.settings
         spent = await self.answers.spent(self.job_id, tenant=self.tenant)
@@ -126,7 +149,7 @@ class MeteredLlm:
             )
 
 
-def _digest(name: str, model_cls: type[Answer], instructions: str, data: str) -> str:
+def _digest(name: str, model_cls: type[BaseModel], instructions: str, data: str) -> str:
     """Of everything an answer depends on: model, shape, instructions and content."""
     shape = orjson.dumps(model_cls.model_json_schema(), option=orjson.OPT_SORT_KEYS).decode()
     return hashlib.sha256(f"{name}\0{shape}\0{instructions}\0{data}".encode()).hexdigest()

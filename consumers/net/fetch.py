@@ -101,7 +101,7 @@ class Fetcher:
     ) -> None:
         self.config = config or FetcherConfig()
         self.allow = AllowList.parse(self.config.allow_hosts)
-        self._lookup = lookup
+        self.lookup = lookup
         self._clock = clock
         self.breakers = HostBreakers()
         self._open_session: aiohttp.ClientSession | None = None
@@ -109,7 +109,7 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         config = self.config
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self.allow, self._lookup), limit=config.max_connections
+            resolver=GuardedResolver(self.allow, self.lookup), limit=config.max_connections
         )
         self._open_session = aiohttp.ClientSession(
             connector=connector,

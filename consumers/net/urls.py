@@ -5,13 +5,19 @@ r"""URLs as values: resolved, normalised, compared and made fit for an error tex
 """
 
 import ipaddress
-from functools import cache
+from functools import cache, lru_cache
 
 import can_ada
 from publicsuffixlist import PublicSuffixList
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_WEB = frozenset({"http:", "https:"})
 _SHOWN_CHARS = 100
+_CACHED = 4_096
+"""Answers that are kept: a site's pages link to the same addresses over and over."""
+
+_CACHED_CHARS = 1_024
+"""Longer ones are not kept, so that a page full of ``data:`` addresses cannot fill the memory."""
 
 
 def parse(url: str) -> can_ada.URL:
@@ -42,19 +48,14 @@ def resolve(base: str, reference: str) -> str | None:
     Returns:
         None when the link is no URL or leads out of the web (``mailto:``, ``javascript:``, ``data:``).
     """
-    try:
-        return normalise(join(base, reference))
-    except ValueError:
-        return None
+    if len(base) + len(reference) > _CACHED_CHARS:
+        return _resolved.__wrapped__(base, reference)
+    return _resolved(base, reference)
 
 
 def normalise(url: str) -> str | None:
     """An absolute http(s) URL with lower-case host, no default port, dot segment or fragment; None if it is none."""
-    try:
-        parsed = parse(url)
-    except ValueError:
-        return None
-    return parsed.href if scheme_of(parsed) in DEFAULT_PORTS and parsed.hostname else None
+    return _normalised(url) if len(url) <= _CACHED_CHARS else _normalised.__wrapped__(url)
 
 
 def scheme_of(url: can_ada.URL) -> str:
@@ -73,7 +74,7 @@ def host_of(url: str) -> str:
     Raises:
         ValueError: It is no URL.
     """
-    return parse(url).host
+    return _host(url) if len(url) <= _CACHED_CHARS else parse(url).host
 
 
 def origin_of(url: str) -> str:
@@ -139,6 +140,34 @@ def redact(url: str) -> str:
     return parsed.href + ("?..." if had_query else "")
 
 
+@lru_cache(_CACHED)
+def _resolved(base: str, reference: str) -> str | None:
+    try:
+        found = can_ada.parse(_escape_undecoded(base)) + _escape_undecoded(reference)
+    except ValueError:
+        return None
+    return _of_the_web(found)
+
+
+@lru_cache(_CACHED)
+def _normalised(url: str) -> str | None:
+    try:
+        return _of_the_web(can_ada.parse(_escape_undecoded(url)))
+    except ValueError:
+        return None
+
+
+def _of_the_web(url: can_ada.URL) -> str | None:
+    url.hash = ""
+    return url.href if url.protocol in _WEB and url.hostname else None
+
+
+@lru_cache(_CACHED)
+def _host(url: str) -> str:
+    return parse(url).host
+
+
+@lru_cache(_CACHED)
 def _registrable(hostname: str) -> str | None:
     name = hostname.rstrip(".")
     if not name or name.startswith("["):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, func, literal, select, text, update
+from sqlalchemy import BigInteger, String, and_, bindparam, delete, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -24,6 +25,40 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 500
 STALE_S: Final = 4_500
 """An audit that has not ended by then never will: it has a time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewIssue:
+    """An issue on its way to the store: the columns of `AuditIssue` that differ within a revision."""
+
+    ordinal: int
+    rule: str
+    category: str
+    severity: str
+    url: str
+    evidence: str
+    fingerprint: str
+    is_ignored: bool
+
+
+_ADD_ISSUES: Final = text("""
+    INSERT INTO audit_issues
+        (job_id, revision, tenant, ordinal, rule, category, severity, url, evidence, fingerprint, is_ignored, state)
+    SELECT :job, :revision, :tenant, found.*, CASE
+        WHEN before.job_id IS NULL THEN 'first'
+        WHEN EXISTS (SELECT FROM audit_issues AS old WHERE old.job_id = before.job_id
+            AND old.revision = before.revision AND old.fingerprint = found.fingerprint) THEN 'persisting'
+        ELSE 'new' END
+    FROM unnest(CAST(:ordinal AS bigint[]), CAST(:rule AS text[]), CAST(:category AS text[]),
+        CAST(:severity AS text[]), CAST(:url AS text[]), CAST(:evidence AS text[]), CAST(:fingerprint AS text[]),
+        CAST(:is_ignored AS boolean[]))
+        AS found(ordinal, rule, category, severity, url, evidence, fingerprint, is_ignored)
+    LEFT JOIN audits AS mine ON mine.job_id = :job AND mine.tenant = :tenant
+    LEFT JOIN audits AS before ON before.job_id = mine.previous AND before.tenant = :tenant
+    ON CONFLICT DO NOTHING
+""").bindparams(
+    bindparam("job", type_=String), bindparam("tenant", type_=String), bindparam("revision", type_=BigInteger)
+)  # fmt: skip
 
 
 def page_digest(url: str) -> str:
@@ -110,9 +145,15 @@ class Audits:
         """Write pages of a revision; they show when it is finished."""
         await self._add(AuditPage, rows)
 
-    async def add_issues(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write issues of a revision; they show when it is finished."""
-        await self._add(AuditIssue, rows)
+    async def add_issues(self, job_id: str, revision: int, issues: Sequence[NewIssue], *, tenant: str) -> None:
+        """Write issues of a revision, each marked by whether the audit before had it; they show when it is finished."""
+        for start in range(0, len(issues), BATCH_ROWS):
+            some = issues[start : start + BATCH_ROWS]
+            given: dict[str, Any] = {
+                name: [getattr(one, name) for one in some] for name in NewIssue.__dataclass_fields__
+            }
+            async with self._database.at_once() as connection:
+                await connection.execute(_ADD_ISSUES, {**given, "job": job_id, "revision": revision, "tenant": tenant})
 
     async def add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write links that leave the site."""
@@ -142,7 +183,7 @@ class Audits:
                 await session.execute(statement, {"rows": dump_json(list(rows[start : start + BATCH_ROWS]))})
 
     async def compare(self, job_id: str, revision: int, *, tenant: str) -> dict[str, int] | None:
-        """Mark which issues of a revision the audit before had too.
+        """Count a revision's issues against those of the audit before.
 
         Returns:
             How many are ``new``, ``persisting`` and ``fixed``; None when there is no audit before.
@@ -159,17 +200,6 @@ class Audits:
             # Rows that were written a moment ago are not in the planner's statistics: it would loop over both.
             await session.execute(text("SET LOCAL enable_nestloop = off"))
             old, now = aliased(AuditIssue), AuditIssue
-            known = exists().where(
-                old.job_id == previous.job_id, old.revision == previous.revision, old.fingerprint == now.fingerprint
-            )
-            await session.execute(
-                update(now).where(now.job_id == job_id, now.revision == revision).values(state="new")
-                .execution_options(synchronize_session=False)
-            )  # fmt: skip
-            await session.execute(
-                update(now).where(now.job_id == job_id, now.revision == revision, known).values(state="persisting")
-                .execution_options(synchronize_session=False)
-            )  # fmt: skip
             counted = await session.execute(
                 select(now.state, func.count())
                 .where(now.job_id == job_id, now.revision == revision)

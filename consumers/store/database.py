@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import select
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from sqlalchemy import exc, text
+from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from consumers.store.cleaning import dump_json, load_json
@@ -50,6 +52,7 @@ class Database:
         self.place = _place(url)
         dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self.engine = _engine(dsn, pool_size)
+        self._each_alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def close(self) -> None:
         """Close every connection."""
@@ -65,6 +68,17 @@ class Database:
         with self._available():
             async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncConnection]:
+        """For a single statement: it is a transaction of its own, and BEGIN and COMMIT are not waited for.
+
+        Raises:
+            TransientError: As of `begin`.
+        """
+        with self._available():
+            async with self._each_alone.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def locked(self, name: str) -> AsyncIterator[Begin]:
@@ -178,16 +192,36 @@ def _engine(dsn: str, pool_size: int) -> AsyncEngine:
         )
 
     # asyncpg reads the URL itself: it knows libpq's options, and the engine's repr has no password.
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
-        pool_pre_ping=True,
         json_serializer=dump_json,
         json_deserializer=load_json,
     )
+    event.listen(engine.sync_engine, "checkout", partial(_check_use, engine.sync_engine.dialect))
+    return engine
+
+
+def _check_use(dialect: Any, connection: Any, _record: Any, _proxy: Any) -> None:
+    """Replace a connection that the server has closed.
+
+    As SQLAlchemy's ``pool_pre_ping`` does, whose ping takes as long as a small statement; here only a connection on
+    which the server said something unasked is pinged: mostly it said good bye.
+    """
+    driver = connection.driver_connection
+    if driver.is_closed():
+        raise exc.DisconnectionError("the server closed the connection")
+    transport = driver._transport  # noqa: SLF001 - asyncpg has no public way to its socket
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    if waiting.poll(0):
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise exc.DisconnectionError("the server closed the connection") from error
 
 
 def _place(url: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from consumers.store.cleaning import dump_json
 from consumers.store.database import Database
 from consumers.store.deliveries import Deliveries
+from consumers.store.memory_audits import MemoryAuditReports, MemoryAudits, MemoryWebsites
 from consumers.store.memory_filings import (
     MemoryCompanies,
     MemoryCrawledPages,
@@ -101,10 +102,12 @@ class MemoryContributions(Contributions):
         for place in [p for p, kept in mine.items() if p[0] == task and p[1] >= count and kept[0] <= revision]:
             del mine[place]
 
-    async def of(self, job_id: str, *, tenant: str, tasks: Collection[int] | None = None) -> AsyncIterator[Any]:
-        """Every payload of a job, by task and ordinal."""
+    async def of(
+        self, job_id: str, *, tenant: str, kinds: Collection[str] = (), tasks: Collection[int] | None = None
+    ) -> AsyncIterator[Any]:
+        """Payloads of a job, by task and ordinal."""
         for (task, _), (_, payload) in sorted(self._kept.get((tenant, job_id), {}).items()):
-            if tasks is None or task in tasks:
+            if (not kinds or payload.get("kind") in kinds) and (tasks is None or task in tasks):
                 yield payload
 
 
@@ -235,6 +238,9 @@ class MemoryStore(Store):
         self.documents = MemoryDocuments(database)
         self.crawled = MemoryCrawledPages(database)
         self.llm = MemoryLlmAnswers(database)
+        self.websites = MemoryWebsites(database)
+        self.audits = MemoryAudits(database)
+        self.audit_reports = MemoryAuditReports(database)
 
     async def compile_company(self, company_id: str, compile_fn: CompileFn, *, tenant: str) -> FilingsResult:
         """`consumers.store.compile_company` here: nobody else changes the documents meanwhile."""

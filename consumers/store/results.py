@@ -75,23 +75,32 @@ class Contributions:
         await self._trims.do((job_id, task, -1), row)
 
     async def _put_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, bool]:
-        async with self._database.begin() as session:
-            written = await session.execute(_PUT, {"rows": dump_json(list(rows.values()))})
+        async with self._database.at_once() as connection:
+            written = await connection.execute(_PUT, {"rows": dump_json(list(rows.values()))})
             kept = {(row[0], row[1], row[2]) for row in written}
         return {key: key in kept for key in rows}
 
     async def _trim_all(self, rows: dict[Key, dict[str, Any]]) -> dict[Key, None]:
-        async with self._database.begin() as session:
-            await session.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
+        async with self._database.at_once() as connection:
+            await connection.execute(_TRIM, {"rows": dump_json(list(rows.values()))})
         return dict.fromkeys(rows)
 
-    async def of(self, job_id: str, *, tenant: str, tasks: Collection[int] | None = None) -> AsyncIterator[Any]:
-        """Every payload of a job, or of some of its tasks, by task and ordinal; no transaction is open between two."""
+    async def of(
+        self, job_id: str, *, tenant: str, kinds: Collection[str] = (), tasks: Collection[int] | None = None
+    ) -> AsyncIterator[Any]:
+        """Payloads of a job, by task and ordinal; no transaction is open between two of them.
+
+        Args:
+            job_id: Of the job.
+            tenant: Whose.
+            kinds: Only those whose field ``kind`` is one of these; everything when there are none.
+            tasks: Only of these tasks; of all when None.
+        """
         after = (-1, -1)
         wanted = true() if tasks is None else Contribution.task.in_(tasks)
         while True:
             query = (
-                select(Contribution)
+                select(Contribution.task, Contribution.ordinal, Contribution.payload)
                 .where(
                     Contribution.job_id == job_id,
                     Contribution.tenant == tenant,
@@ -101,8 +110,10 @@ class Contributions:
                 .order_by(Contribution.task, Contribution.ordinal)
                 .limit(PAGE_ROWS)
             )
-            async with self._database.begin() as session:
-                rows = list(await session.scalars(query))
+            if kinds:
+                query = query.where(Contribution.payload["kind"].astext.in_(sorted(kinds)))
+            async with self._database.at_once() as connection:
+                rows = list(await connection.execute(query))
             for row in rows:
                 yield row.payload
             if len(rows) < PAGE_ROWS:

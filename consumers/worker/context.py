@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from consumers.context import Failure, Resources
 from consumers.cpu.errors import CpuTaskFailed
 from consumers.cpu.wire import Kind, pack_result, unpack_result
-from consumers.encode import encode
+from consumers.encode import encode, json_of
 from consumers.memo import key_of
 from consumers.net.browser import Browser
 from consumers.outcome import Emit
@@ -25,6 +25,7 @@ from consumers.store.memos import Remembered
 from consumers.worker.hand import InHand, Stop
 from consumers.worker.limit import Limiter
 from schemas.names import StageName
+from schemas.stages import Written
 from streams.errors import MillraceError, TransientError
 from streams.frontier import Frontier
 from streams.log import Log
@@ -33,6 +34,7 @@ from streams.policy import RateLimit
 from streams.record import JobRecord
 
 Model = TypeVar("Model", bound=BaseModel)
+SPECS_KEPT: Final = 256
 logger = logging.getLogger("millrace.job")
 EMITTED_TOGETHER: Final = 250
 """Emissions in one script call: about 2 ms of the server's time."""
@@ -46,7 +48,11 @@ class LeaseLost(MillraceError):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What the contexts of one worker share."""
+    """What the contexts of one worker share.
+
+    Attributes:
+        specs: What jobs in hand were asked, as read; a job's never changes.
+    """
 
     resources: Resources
     log: Log
@@ -55,6 +61,7 @@ class Workbench:
     nudge: Callable[[], None]
     limiter: Limiter
     frontier: Frontier
+    specs: dict[tuple[str, type[BaseModel]], BaseModel] = field(default_factory=dict)
 
 
 class JobLogger(logging.LoggerAdapter[logging.Logger]):
@@ -91,7 +98,7 @@ class JobLogger(logging.LoggerAdapter[logging.Logger]):
 class WorkerContext:
     """`consumers.context.StageContext` for an entry in hand."""
 
-    __slots__ = ("_collected", "_emitted", "_log", "_spec", "_unlooked", "bench", "one", "stage_of", "traceparent")
+    __slots__ = ("_collected", "_emitted", "_log", "_unlooked", "bench", "one", "stage_of", "traceparent")
 
     def __init__(self, one: InHand, stage: Stage, bench: Workbench, traceparent: str) -> None:
         self.one = one
@@ -102,7 +109,6 @@ class WorkerContext:
         self._emitted = 0
         self._unlooked = 0
         self._log: JobLogger | None = None
-        self._spec: bytes | None = None
 
     job_id = property(lambda self: self.one.entry.job)
     task = property(lambda self: int(self.one.entry.task))
@@ -143,10 +149,14 @@ class WorkerContext:
 
     async def spec(self, model: type[Model]) -> Model:
         """What the user asked for."""
-        if self._spec is None:
-            entry = self.one.entry
-            self._spec = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
-        return model.model_validate_json(self._spec)
+        entry, specs = self.one.entry, self.bench.specs
+        found = specs.get((entry.job, model))
+        if found is None:
+            kept = await self.bench.log.client.hget(entry.keys.job(entry.job), "spec") or b"{}"
+            found = specs[entry.job, model] = model.model_validate_json(kept)
+            while len(specs) > SPECS_KEPT:
+                specs.pop(next(iter(specs)))
+        return cast("Model", found)
 
     async def browser(self) -> Browser:
         """The process's browser."""
@@ -239,17 +249,17 @@ class WorkerContext:
             except TransientError as error:
                 self.log.warning("what is parked stays in memory: %s", error)
 
-    async def collect(self, payload: BaseModel) -> None:
+    async def collect(self, payload: BaseModel | Written) -> None:
         """Keep something for compile."""
         await self.store.contributions.put(
-            self.job_id, self.task, self._collected, payload.model_dump(mode="json"), tenant=self.tenant,
+            self.job_id, self.task, self._collected, json_of(payload), tenant=self.tenant,
             revision=self.revision,
         )  # fmt: skip
         self._collected += 1
 
-    async def collected(self, model: type[Model]) -> AsyncIterator[Model]:
-        """Everything that the job's tasks collected."""
-        async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant):
+    async def collected(self, model: type[Model], *, kinds: Collection[str] = ()) -> AsyncIterator[Model]:
+        """What the job's tasks collected."""
+        async for payload in self.store.contributions.of(self.job_id, tenant=self.tenant, kinds=kinds):
             yield model.model_validate(payload)
 
     async def reserve(self, limit: RateLimit, what: str) -> float:

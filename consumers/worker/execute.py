@@ -282,9 +282,9 @@ class Executor(Service):
 
     async def _outcome(self, one: InHand, stage: Stage, payload: BaseModel, context: WorkerContext) -> Outcome:
         """Run the handler under its limits."""
-        if not one.policy.limits:
-            return await attempt(stage, payload, context, self._middleware)
         limiter = self._bench.limiter
+        if not limiter.concerns(one, payload):
+            return await attempt(stage, payload, context, self._middleware)
         try:
             snooze = await limiter.take(one, payload)
             if snooze is not None:

@@ -106,6 +106,11 @@ class Limiter:
                 continue
             return snooze
 
+    @staticmethod
+    def concerns(one: InHand, payload: object) -> bool:
+        """Whether any limit of an entry's policy holds for what it is about."""
+        return any(limit_key(limit, payload) is not None for limit in one.policy.limits)
+
     async def reserve(self, limit: RateLimit, task: str) -> float:
         """Seconds until a task may begin under a rate, 0 for now; ask again then."""
         while True:

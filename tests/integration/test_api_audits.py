@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from openpyxl import load_workbook
 
 from consumers.audit.articles_flow import flow as articles
@@ -128,7 +131,7 @@ async def test_an_audit_from_submission_to_a_shared_report(everything: Everythin
     assert (await get(f"{here}/backlinks"))["status"] == "not_measured"
 
     await _files(everything, here)
-    await _reports(everything, here)
+    await _reports(everything, here, namespace)
     await _another_tenant(everything, here, namespace)
 
 
@@ -147,7 +150,7 @@ async def _files(everything: Everything, here: str) -> None:
     assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
 
 
-async def _reports(everything: Everything, here: str) -> None:
+async def _reports(everything: Everything, here: str, tenant: str) -> None:
     api, get = everything.api, everything.get
     first = (await get(f"{here}/reports"))["items"]
     assert [(one["revision"], one["made_by"]) for one in first] == [(1, "millrace")]
@@ -174,17 +177,23 @@ async def _reports(everything: Everything, here: str) -> None:
     async with api.session.get(api.url + link["pdf"]) as got:
         assert (await got.read()).startswith(b"%PDF")
 
+    reports, audit_id = api.services.store.audit_reports, here.removeprefix("audits/")
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    over = await reports.share(audit_id, tenant=tenant, expires_at=past)
+    for path in (f"shared/{over}", f"shared/{over}/report.pdf"):
+        assert (await api.call("GET", path)).status == 404
+
     written = await everything.done("POST", f"{here}/articles", {"count": 2, "kind": "outline"})
     result = (await get(f"jobs/{written['job_id']}/result"))["result"]
     assert len(result["articles"]) == 2
     assert result["articles"][0]["json_ld"]["@type"] == "Article"
     assert any("7431" in one for one in result["articles"][0]["unsupported"])
 
-    everything.services["model"].refuses = [(429, {"error": {"message": "quota exceeded"}})] * 1
+    everything.services["model"].refuses = [(401, {"error": {"message": "no such key"}})]
     await everything.done("POST", f"{here}/geo", {"parts": ["visibility"]})
     refused = await get(f"{here}/visibility")
     assert refused["status"] == "not_measured"
-    assert "quota_exceeded" in refused["reason"]
+    assert "llm_http_401" in refused["reason"]
 
 
 async def _another_tenant(everything: Everything, here: str, namespace: str) -> None:
@@ -195,6 +204,26 @@ async def _another_tenant(everything: Everything, here: str, namespace: str) -> 
     assert (await everything.get("audits"))["items"] == []
     assert (await everything.api.call("POST", f"{here}/geo", {})).status == 404
     assert (await everything.api.call("DELETE", f"websites/{website}")).status == 404
+
+
+async def test_an_audit_is_cancelled_while_it_reads(everything: Everything) -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> str:
+        reached.set()
+        await never.wait()
+        return "too late"
+
+    everything.site.pages["/beans"] = hang
+    asked = {"url": everything.site.url, "pagespeed": False, "geo": False, "report": False}
+    job = (await everything.api.call("POST", "audits", asked)).body["job_id"]
+    await asyncio.wait_for(reached.wait(), 30)
+    assert (await everything.api.call("POST", f"audits/{job}/cancel")).status == 202
+    ended = await everything.api.ended(job)
+    never.set()
+    assert ended["status"] == "cancelled"
+    assert (await everything.get(f"audits/{job}"))["result"] is None
+    assert (await everything.api.call("GET", f"audits/{job}/report.pdf")).status in {404, 409}
 
 
 async def test_a_website_its_options_and_what_is_not_to_be_fixed(everything: Everything) -> None:

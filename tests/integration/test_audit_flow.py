@@ -17,7 +17,7 @@ from consumers.audit.flow import flow as audit
 from consumers.flow import Flows
 from consumers.store import upgrade
 from consumers.submit import submit
-from schemas.audit import AuditResult
+from schemas.audit_result import AuditResult
 from schemas.jobs import JobRequest
 from streams.connect import connect
 from streams.keys import Keys

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from consumers.audit.outside.answers import ChatEndpoint
 from consumers.audit.outside.backlinks import CommonCrawl
 from consumers.audit.outside.pagespeed import GoogleSpeed
 from consumers.audit.outside.search import Provider, engine_of
 from consumers.audit.outside.service import ServiceAway, ServiceRefused, reaching
 from consumers.net.fetch import Fetcher
 from streams.errors import PermanentError, TransientError
-from tests.support.audit_services import lighthouse, model, searxng, serve_service
+from tests.support.audit_services import lighthouse, searxng, serve_service
 
 
 @pytest.fixture
@@ -118,17 +117,6 @@ async def test_pagespeed_and_its_failures(fetch: Fetcher) -> None:
     assert report["opportunities"][0]["savings_ms"] == 600
     assert "logical-tab-order" not in report["audits"]
     assert service.asked[0][0]["strategy"] == "mobile"
-
-
-async def test_a_model_that_answers_nonsense(fetch: Fetcher) -> None:
-    async with serve_service(model("hello")) as service, reaching(service.url, fetch) as reach:
-        endpoint = ChatEndpoint(reach, service.url, "small", "k-e-y")
-        assert (await endpoint.answer("hi", system="be short")).text == "hello"
-        service.refuses = [(200, {"choices": []})]
-        with pytest.raises(ServiceRefused, match="MILLRACE_LLM_BASE_URL"):
-            await endpoint.answer("hi")
-    assert service.asked[0][1]["Authorization"] == "Bearer k-e-y"
-    assert [one["role"] for one in service.asked[0][0]["messages"]] == ["system", "user"]
 
 
 GRAPH = {

@@ -21,6 +21,7 @@ from consumers.llm import (
 from consumers.net.breaker import FAILURES, OPEN_S
 from consumers.store import MemoryStore, Store
 from schemas.settings import Settings
+from tests.support.audit_services import model, serve_service
 from tests.support.llm_server import LlmServer, llm_server
 
 
@@ -154,3 +155,33 @@ async def test_what_was_asked_before_is_not_asked_again_and_the_cap_holds(
     other = MeteredLlm(endpoint, answers.llm, f"{job_id}x", 1, f"{tenant}x")
     assert not (await other.complete(City, "Which city?", "x"))[1].is_cached
     await endpoint.aclose()
+
+
+async def test_an_answer_in_words_with_its_sources_is_drawn_once_a_sample() -> None:
+    told: dict[str, Any] = model("Ask Lamps & Co.")({"model": "small"})
+    told["usage"] = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    told["citations"] = ["https://lamps.example/"]
+    note = {"type": "url_citation", "url_citation": {"url": "https://ships.example/a"}}
+    told["choices"][0]["message"]["annotations"] = [note]
+    async with serve_service(lambda _: told) as service:
+        endpoint = Endpoint(Settings(llm_base_url=service.url, llm_model="small", llm_api_key="k-e-y"))
+        store = MemoryStore()
+        mine = MeteredLlm(endpoint, store.llm, "0-a", 3, "default")
+        first = await mine.answer("Who sells lamps?", instructions="Be short.", sample=0)
+        assert await mine.answer("Who sells lamps?", instructions="Be short.", sample=0) == first
+        assert len(service.asked) == 1
+        await mine.answer("Who sells lamps?", instructions="Be short.", sample=1)
+        await MeteredLlm(endpoint, store.llm, "0-b", 3, "default").answer("Who sells lamps?", instructions="Be short.")
+        assert len(service.asked) == 3
+        assert (await store.llm.spent("0-a", tenant="default")).tokens == 30
+        service.refuses = [(200, {"choices": []}), (401, {}), (503, {})]
+        with pytest.raises(LlmAnswerError, match="MILLRACE_LLM_BASE_URL"):
+            await endpoint.answer("hi")
+        with pytest.raises(LlmRefusedError, match="MILLRACE_LLM_API_KEY"):
+            await endpoint.answer("hi")
+        with pytest.raises(LlmUnavailableError):
+            await endpoint.answer("hi")
+        await endpoint.aclose()
+    assert (first.text, first.citations) == ("Ask Lamps & Co.", ("https://lamps.example/", "https://ships.example/a"))
+    assert service.asked[0][1]["Authorization"] == "Bearer k-e-y"
+    assert [one["role"] for one in service.asked[0][0]["messages"]] == ["system", "user"]

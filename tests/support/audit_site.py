@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 Answer = web.Response | str | int
-Page = Answer | Callable[[web.Request], Answer]
+Page = Answer | Callable[[web.Request], Answer | Awaitable[Answer]]
 
 
 @dataclass
@@ -60,7 +60,8 @@ async def serve_site(pages: Mapping[str, Page]) -> AsyncIterator[AuditSite]:
         site.note(request)
         found = site.pages.get(request.path_qs, site.pages.get(request.path, 404))
         if callable(found):
-            found = found(request)
+            made = found(request)
+            found = await made if isinstance(made, Awaitable) else made
         if isinstance(found, int):
             return web.Response(status=found, text="<title>gone</title>", content_type="text/html")
         if isinstance(found, str):

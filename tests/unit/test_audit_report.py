@@ -15,7 +15,7 @@ from consumers.audit.frontier import Scope, is_suspicious, pattern_of
 from consumers.audit.report.model import ReportInput, ScorePoint, WhiteLabel
 from consumers.audit.report.render import render_report, render_supplied
 from consumers.audit.visibility import Sample, first_place, visibility_of, wilson
-from schemas.audit import AuditResult, Comparison, Example, FixItem, Issue, PageCounts, Scores
+from schemas.audit_result import AuditResult, Comparison, Example, FixItem, Issue, PageCounts, Scores
 
 EVIL = (
     '<img src="http://evil.example/x" onerror="alert(1)"> [x](javascript:alert(1)) `a` | *b* ![y](file:///etc/passwd)'

@@ -58,6 +58,7 @@ OTHER = page(
         ("How to choose a ship lamp", "How to cut a cable"),
     ),
 )
+CABLES = page("c", in_main("".join(f"<p>Cable {n} is cut at {n * 3} mm with shears {n % 7}.</p>" for n in range(90))))
 GONE = doc(url=f"{HOME}gone", status=404)
 HIDDEN = page("hidden", head=in_head('<meta name="robots" content="noindex">'))
 ORG = (
@@ -110,7 +111,7 @@ SITE_CASES: dict[str, tuple[Case, Case]] = {
     "canonical-chain": (([canonical_of("third"), doc(head=swap(HEAD, (CANONICAL, f'<link rel="canonical" href="{HOME}b">')), url=f"{HOME}third"), OTHER], Probes()), ([START, canonical_of("b"), OTHER], Probes())),
     "pagination-broken": (([page("", head=in_head('<link rel="next" href="/gone">')), GONE], Probes()), ([START], Probes())),
     "duplicate-content-exact": (([START, page("twin")], Probes()), ([START, OTHER], Probes())),
-    "duplicate-content-near": (([page("", in_main(prose(3_000))), page("near", in_main(f"{prose(3_000)}<p>One sentence more.</p>"))], Probes()), ([START, OTHER], Probes())),
+    "duplicate-content-near": (([page("", in_main(prose(3_000))), page("near", in_main(f"{prose(3_000)}<p>One sentence more.</p>"))], Probes()), ([START, CABLES], Probes())),
     "url-parameters-duplicate": (([page("x?a=1&b=2"), page("x?b=2&a=1&utm_source=mail")], Probes()), ([page("x?a=1"), page("x?a=2")], Probes())),
     "title-duplicate": (([START, page("twin")], Probes()), ([START, OTHER], Probes())),
     "description-duplicate": (([START, page("twin")], Probes()), ([START, OTHER], Probes())),

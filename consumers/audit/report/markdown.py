@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from consumers.audit.report.model import ReportInput
-    from schemas.audit import FixItem, Issue
+    from schemas.audit_result import FixItem, Issue
 
 MAX_PLAN: Final = 25
 MAX_TOLD: Final = 15
@@ -105,6 +105,11 @@ def _summary(given: ReportInput) -> str:
     return "\n\n".join(lines)
 
 
+def _worded(item: FixItem) -> str:
+    """A language model's words, as text that cannot be markup."""
+    return f" {_sentence(plain(item.wording, 800))}" if item.wording else ""
+
+
 def _changes(given: ReportInput) -> str:
     comparison = given.result.comparison
     if comparison is None:
@@ -141,7 +146,10 @@ def _plan(plan: Sequence[FixItem], pages: int) -> str:
         ),
     ]
     for n, one in enumerate(plan[:MAX_TOLD], 1):
-        parts += [f"### {n}. {plain(one.title, 200)}", f"{_sentence(one.change)} Cause: {plain(one.cause)}."]
+        parts += [
+            f"### {n}. {plain(one.title, 200)}",
+            f"{_sentence(one.change)}{_worded(one)} Cause: {plain(one.cause)}.",
+        ]
         if one.example is not None:
             shown = code(one.example.snippet) or plain(one.example.detail, 200)
             parts.append(f"Example on {plain(one.example.url)}: {shown}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.audit import AuditResult, Example
+from schemas.audit_result import AuditResult, Example
 from schemas.jobs import Asked
 
 

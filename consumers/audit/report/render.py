@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from consumers.audit.report import charts
 from consumers.audit.report.markdown import report_markdown
 from consumers.audit.report.model import Rendered, ReportInput, WhiteLabel
-from schemas.audit import SEVERITIES
+from schemas.audit_result import SEVERITIES
 from streams.errors import PermanentError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,6 +35,8 @@ TRACKING: Final = frozenset(
     )
 )
 _FEW_WORDS: Final = 8
+MAX_COMPARED: Final = 100
+"""Pages that one is compared with, of those that share a part of its SimHash."""
 
 
 def _pointing(site: Site) -> Iterator[tuple[PageFacts, str]]:
@@ -166,39 +168,38 @@ def _same_text(site: Site) -> Iterator[list[PageFacts]]:
 )
 def duplicate_content_near(site: Site) -> Iterator[Evidence]:
     """The SimHash of the main text is within the threshold of another indexable page."""
-    pages = [facts for facts in site.indexable() if facts.simhash]
-    pairs = near_pairs({facts.url: facts.simhash for facts in pages}, site.thresholds.simhash_distance)
-    digests = {facts.url: facts.digest for facts in pages}
-    for left, right in pairs:
-        if digests[left] != digests[right]:
-            yield Evidence(
-                left, f"{distance(site.facts[left].simhash, site.facts[right].simhash)} of 64 bits differ", target=right
-            )
-            yield Evidence(
-                right, f"{distance(site.facts[left].simhash, site.facts[right].simhash)} of 64 bits differ", target=left
-            )
+    pages = {facts.url: facts.simhash for facts in site.indexable() if facts.simhash}
+    digests = {url: site.facts[url].digest for url in pages}
+    for url, other in near(pages, digests, site.thresholds.simhash_distance):
+        yield Evidence(url, f"{distance(pages[url], pages[other])} of 64 bits differ", target=other)
 
 
-def near_pairs(hashes: dict[str, str], limit: int) -> Iterator[tuple[str, str]]:
-    """Pairs of keys whose hashes differ in at most `limit` bits, each once.
+def near(hashes: Mapping[str, str], digests: Mapping[str, str], limit: int) -> Iterator[tuple[str, str]]:
+    """Each key whose hash differs in at most `limit` bits from that of a key with another digest, with one such key.
 
-    Two hashes that differ in k bits agree in at least one of k + 1 parts, so only those that share a part are compared.
+    Two hashes that differ in k bits agree in at least one of k + 1 parts, so only those that share a part are compared,
+    and of those no more than `MAX_COMPARED`: pages of one template may all share one.
     Source: Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007.
     """
     parts = limit + 1
     width = 64 // parts
     buckets: dict[tuple[int, int], list[str]] = defaultdict(list)
-    seen: set[tuple[str, str]] = set()
+    paired: set[str] = set()
     for key, text in hashes.items():
         value = int(text, 16)
         for part in range(parts):
             bits = value >> (part * width)
-            bucket = (part, bits & ((1 << width) - 1) if part < parts - 1 else bits)
-            for other in buckets[bucket]:
-                if (other, key) not in seen and distance(hashes[other], text) <= limit:
-                    seen.add((other, key))
-                    yield other, key
-            buckets[bucket].append(key)
+            bucket = buckets[part, bits & ((1 << width) - 1) if part < parts - 1 else bits]
+            if key not in paired:
+                for other in bucket[-MAX_COMPARED:]:
+                    if digests[other] != digests[key] and (int(hashes[other], 16) ^ value).bit_count() <= limit:
+                        yield key, other
+                        paired.add(key)
+                        if other not in paired:
+                            paired.add(other)
+                            yield other, key
+                        break
+            bucket.append(key)
 
 
 @site_rule(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from consumers.audit.rules.model import MAX_EVIDENCE, Context, Evidence, Rule, Skip, Status, Verdict
@@ -13,9 +14,17 @@ if TYPE_CHECKING:
     from consumers.audit.site import Site
 
 
-def audit_page(page: Page, context: Context) -> tuple[Verdict, ...]:
-    """What every rule that judges pages says of one, in the order of the table."""
-    return tuple(_on_page(rule, page, context) for rule in RULES.values() if rule.on_page is not None)
+def audit_page(page: Page, context: Context, only: Collection[str] | None = None) -> tuple[Verdict, ...]:
+    """What every rule that judges pages says of one, in the order of the table.
+
+    Args:
+        only: Ids of the rules to put; all when there are none.
+    """
+    return tuple(
+        _on_page(rule, page, context)
+        for rule in RULES.values()
+        if rule.on_page is not None and (only is None or rule.id in only)
+    )
 
 
 def audit_site(site: Site) -> tuple[Verdict, ...]:
@@ -54,7 +63,12 @@ def _on_site(rule: Rule, site: Site) -> Verdict:
 
 
 def _skipped(rule: Rule, skip: Skip) -> Verdict:
-    return Verdict(rule.id, skip.status, why=skip.why)
+    return _without_evidence(rule.id, skip.status, skip.why)
+
+
+@lru_cache(4_096)
+def _without_evidence(rule: str, status: Status, why: str) -> Verdict:
+    return Verdict(rule, status, why=why)
 
 
 def _judged(rule: Rule, found: Iterable[Evidence]) -> Verdict:
@@ -65,4 +79,6 @@ def _judged(rule: Rule, found: Iterable[Evidence]) -> Verdict:
         count += 1
         if limit is None or count <= limit:
             kept.append(one)
-    return Verdict(rule.id, Status.FAILED if count else Status.PASSED, tuple(kept), count)
+    if not count:
+        return _without_evidence(rule.id, Status.PASSED, "")
+    return Verdict(rule.id, Status.FAILED, tuple(kept), count)

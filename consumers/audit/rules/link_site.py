@@ -126,7 +126,7 @@ def link_fragment_missing(site: Site) -> Iterator[Evidence]:
             or fragment.startswith((":~:", "!", "/"))
         ):
             continue
-        if fragment not in facts.anchors:
+        if not facts.has_anchor(fragment):
             yield Evidence(source, f"there is no #{fragment[:80]} on the page", target=f"{url}#{fragment[:200]}")
 
 

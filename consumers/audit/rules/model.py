@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from consumers.audit.document import Lighthouse
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_EVIDENCE: Final = 50
 """Findings of one rule on one page that are kept; the verdict says how many there were."""
+
+_SKIPS: Final = 256
+"""Reasons that are kept: a crawl gives the same few over and over."""
 
 Tier = Literal["core", "extended"]
 Scope = Literal["page", "link", "image", "resource", "site"]
@@ -165,11 +169,13 @@ class Rule:
     site_guards: tuple[SiteGuard, ...] = ()
 
 
+@lru_cache(_SKIPS)
 def applies_not(why: str) -> Skip:
     """The rule is about something that is not here."""
     return Skip(Status.NOT_APPLICABLE, why)
 
 
+@lru_cache(_SKIPS)
 def unmeasured(why: str) -> Skip:
     """What the rule needs was not taken."""
     return Skip(Status.NOT_MEASURED, why)
