@@ -169,10 +169,6 @@ class Keys:
         """What all workers have counted."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
-        self.limits = f"{namespace}:limits"
-        """What operators set limits to at run time."""
-        self.findings = f"{namespace}:findings"
-        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property
@@ -210,6 +206,18 @@ class Keys:
     def drain(self, consumer: str) -> str:
         """That a worker is asked to drain."""
         return f"{self.namespace}:drain:{consumer}"
+
+    def session(self, digest: str) -> str:
+        """A browser's session."""
+        return f"{self.namespace}:session:{digest}"
+
+    def ticket(self, digest: str) -> str:
+        """That a browser may open one event stream, once."""
+        return f"{self.namespace}:ticket:{digest}"
+
+    def tries(self, digest: str) -> str:
+        """How often an address failed to sign in lately."""
+        return f"{self.namespace}:tries:{digest}"
 
     def schedules(self, part: str) -> str:
         """A key of the schedules; all share a hash tag."""

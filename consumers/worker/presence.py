@@ -67,8 +67,8 @@ class Presence(Service):
             "slots": worker.hand.slots, "in_hand": len(worker.hand.entries), "holds": held,
             "is_draining": worker.is_draining, "counts": worker.committer.counts, "refused": worker.committer.refused,
             "deaf": [loop.pool for loop in worker.reading if is_deaf(loop, asyncio.get_running_loop().time())],
-            "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
-            "spans": setup.current.counters(),
+            "rss_bytes": process.memory_info().rss, "cpu_percent": process.cpu_percent(),
+            "lease_ms": worker.settings.lease_ms, "spans": setup.current.counters(),
         }  # fmt: skip
         key = worker.keys.worker(worker.name)
         await worker.client.set(key, orjson.dumps(record), ex=TTL_S)

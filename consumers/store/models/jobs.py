@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Computed, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consumers.store.models.base import Base
+
+JOB_WORDS: Final = r"""to_tsvector('simple', regexp_replace(COALESCE(error, '') || ' ' || COALESCE(spec::text, ''),
+ '[[:space:]!-/:-@\[-`{-~]+', ' ', 'g'))"""
+"""What a job is found by: the words of its error and of its arguments, addresses taken apart."""
 
 
 class Job(Base):
@@ -31,6 +35,7 @@ class Job(Base):
         Index("ix_jobs_tenant_status_created", "tenant", "status", "created_at", "job_id"),
         Index("ix_jobs_replay", "replay", postgresql_where=text("replay IS NOT NULL")),
         Index("ix_jobs_finished_at", "finished_at"),
+        Index("ix_jobs_words", text(JOB_WORDS), postgresql_using="gin"),
     )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
@@ -64,6 +69,9 @@ class TaskEvent(Base):
     """
 
     __tablename__ = "task_events"
+    __table_args__ = (
+        Index("ix_task_events_worker", "tenant", "worker", "job_id", postgresql_where=text("worker IS NOT NULL")),
+    )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
     entry_ms: Mapped[int] = mapped_column(primary_key=True)
