@@ -189,6 +189,12 @@ class Settings(BaseSettings):
     llm_job_cost: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars that one job may spend; needs a model whose prices are known. Unset: only tokens count."""
 
+    llm_tenant_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens, in and out, that all jobs of a tenant may use in a calendar month (UTC). Unset: no cap."""
+
+    llm_tenant_cost: Annotated[Decimal, Field(ge=0)] | None = None
+    """US dollars that all jobs of a tenant may spend in a calendar month (UTC), as `llm_job_cost`. Unset: no cap."""
+
     llm_input_price: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars for a million tokens in; goes with `llm_output_price`. Unset: the model's list price, if known."""
 

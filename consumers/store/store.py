@@ -22,6 +22,7 @@ from consumers.store.leads import LeadLists, Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
+from consumers.store.past_runs import PastRuns
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.suppressions import Suppressions
 from consumers.store.websites import Websites
@@ -37,6 +38,7 @@ class Store:
         jobs: History.
         audit: What operators did.
         logs: The jobs' logs.
+        past_runs: What ended jobs needed.
         contributions: What compile reads.
         results: By job and revision.
         artifacts: The jobs' files.
@@ -65,6 +67,7 @@ class Store:
         self.jobs = Jobs(database)
         self.audit = Audit(database)
         self.logs = Logs(database)
+        self.past_runs = PastRuns(database)
         self.contributions = Contributions(database)
         self.results = Results(database)
         self.artifacts = Artifacts(database)

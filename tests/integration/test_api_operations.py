@@ -136,3 +136,18 @@ async def test_the_description_names_every_route(place: ApiPlace) -> None:
     docs = await place.call("GET", "/docs")
     assert "POST /api/v1/jobs" in docs.body
     assert "expires_at" in docs.body
+
+
+async def test_contracts_are_those_of_this_installation(place: ApiPlace) -> None:
+    document = (await place.call("GET", "asyncapi.json")).body
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"]["lifecycle"]["address"] == f"{place.settings.namespace}:{{partition}}:lifecycle"
+    listed = (await place.call("GET", "schemas")).body["items"]
+    names = {row["name"] for row in listed}
+    assert {"lifecycle", "dlq", "events", "outcomes.job"} < names
+    assert {"noop.spec", "noop.crawl", "noop.notify"} < names
+    answer = await place.call("GET", "schemas/lifecycle")
+    assert answer.body["properties"]["type"]["enum"][0] == "submitted"
+    missing = await place.call("GET", "schemas/nothing")
+    assert missing.status == 404
+    assert "/api/v1/schemas lists them" in missing.body["detail"]

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from consumers.store.models.base import Base
 
-JOB_WORDS: Final = r"""to_tsvector('simple', regexp_replace(COALESCE(error, '') || ' ' || COALESCE(spec::text, ''),
- '[[:space:]!-/:-@\[-`{-~]+', ' ', 'g'))"""
-"""What a job is found by: the words of its error and of its arguments, addresses taken apart."""
+JOB_WORDS: Final = (
+    "to_tsvector('simple'::regconfig, regexp_replace((COALESCE(error, ''::text) || ' '::text) || "
+    "COALESCE(spec::text, ''::text), '[[:space:]!-/:-@\\[-`{-~]+'::text, ' '::text, 'g'::text))"
+)
+"""What a job is found by: the words of its error and arguments, addresses taken apart. As the server says it."""
 
 
 class Job(Base):

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from schemas.entries import DeadLetterEntry, LifecycleEntry
 from schemas.names import STAGES, WORK_STAGES
 from streams.keys import StreamName
 from tests.integration.model.routes import WINDOWS
@@ -47,8 +48,12 @@ class Observed:
                 pass
             case "lifecycle":
                 self.lifecycle = [_row(row) for row in value]
+                for _, fields in self.lifecycle:
+                    LifecycleEntry.model_validate(fields)
             case "dlq":
                 self.dlq = [_row(row) for row in value]
+                for _, fields in self.dlq:
+                    DeadLetterEntry.model_validate(fields)
             case "timers":
                 self.timers = {k.decode(): int(v) for k, v in zip(value[::2], value[1::2], strict=True)}
             case "waiting":

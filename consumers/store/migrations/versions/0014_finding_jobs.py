@@ -8,8 +8,10 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-WORDS = r"""to_tsvector('simple', regexp_replace(COALESCE(error, '') || ' ' || COALESCE(spec::text, ''),
- '[[:space:]!-/:-@\[-`{-~]+', ' ', 'g'))"""
+WORDS = (
+    "to_tsvector('simple'::regconfig, regexp_replace((COALESCE(error, ''::text) || ' '::text) || "
+    "COALESCE(spec::text, ''::text), '[[:space:]!-/:-@\\[-`{-~]+'::text, ' '::text, 'g'::text))"
+)
 
 
 def upgrade() -> None:
