@@ -37,7 +37,7 @@ CSP: Final = (
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with `no-referrer` browsers send our own forms with `Origin: null`
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": CSP,
     "cache-control": "no-store",
