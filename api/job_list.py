@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import ResponseError
 
 from api.views import live_view, past_view
+from consumers.store.jobs import is_id, words_of
 from consumers.store.pages import Page, read_cursor, write_cursor
 from streams.record import JobRecord
 
@@ -163,8 +164,12 @@ def _fits(wanted: JobFilter, place: _Place, raw: Mapping[bytes, bytes]) -> bool:
         return False
     if (wanted.since and place.created_at < wanted.since) or (wanted.until and place.created_at >= wanted.until):
         return False
-    told = f"{place.job_id} {raw.get(b'spec', b'').decode('utf-8', 'replace')}".lower()
-    return not wanted.words or all(word in told for word in wanted.words.lower().split())
+    if wanted.words is None:
+        return True
+    if is_id(wanted.words):
+        return place.job_id.startswith(wanted.words.strip())
+    asked, told = words_of(wanted.words), words_of(raw.get(b"spec", b"").decode("utf-8", "replace"))
+    return bool(asked) and all(any(word.startswith(one) for word in told) for one in asked)
 
 
 async def _reached(services: Services, keys: PartitionKeys) -> str:

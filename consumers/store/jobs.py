@@ -66,12 +66,20 @@ def _fitting(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found
 
 
+def words_of(text: str) -> list[str]:
+    """A text taken apart as `JOB_WORDS` does; nothing that means something to a query is left in a word."""
+    return [word for word in _APART.split(text.lower()) if word]
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is the beginning of a job id, rather than words."""
+    return _ID.fullmatch(text.strip()) is not None
+
+
 def _with_words(text: str) -> ColumnElement[bool]:
-    if _ID.fullmatch(text.strip()) is not None:
+    if is_id(text):
         return Job.job_id.startswith(text.strip(), autoescape=True)
-    words = [word for word in _APART.split(text) if word]
-    # Nothing that means something to a query is left in a word.
-    query = " & ".join(f"'{word}':*" for word in words[:MOST_WORDS])
+    query = " & ".join(f"'{word}':*" for word in words_of(text)[:MOST_WORDS])
     return literal_column(JOB_WORDS).op("@@", is_comparison=True)(func.to_tsquery("simple", query))
 
 

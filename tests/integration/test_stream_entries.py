@@ -1,4 +1,4 @@
-"""Entries of a stage stream in an operator's hands: looked at, taken from a worker, closed unhandled; and jobs found."""
+"""Entries of a stream in an operator's hands: looked at, taken from a worker, closed unhandled; and jobs found."""
 
 from __future__ import annotations
 
