@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 300
 """Commands in one pipeline."""
 POOL: Final = "default"
+DEFAULT_TENANT: Final = "default"
 
 
 async def streams(services: Services) -> list[dict[str, Any]]:
@@ -114,6 +115,8 @@ async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:
             one["lease_left_s"] = max(0, lease_ms - rows[0]["time_since_delivered"]) / 1_000
     for worker in shown:
         worker["holds"] = [one for one in worker["holds"] if one.pop("is_mine")]
+        if tenant != DEFAULT_TENANT:  # which hosts are asked is the business of who has them asked
+            worker["open_hosts"] = []
     return shown
 
 

@@ -37,7 +37,7 @@ async def test_streams_tell_what_is_there_and_what_is_held(place: ApiPlace) -> N
         await until(are_held)
         assert (await crawl())["lag"] == 0
         (worker,) = (await place.call("GET", "workers")).body["items"]
-        assert worker["pools"] == ["default", "heavy", "mail"]
+        assert worker["pools"] == ["default", "heavy", "browser", "mail"]
 
 
 async def test_stages_tell_their_policies(place: ApiPlace) -> None:
