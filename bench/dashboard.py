@@ -122,6 +122,7 @@ async def measure(redis_url: str, database_url: str, jobs: int, events: int, hom
                 "paint_ms": round(statistics.median(paints)), "paint_worst_ms": round(max(paints)),
                 "answer_ms": round(statistics.median(answers)),
             }  # fmt: skip
+            print(f"  {path} {found['pages'][path]}", file=sys.stderr)
         found["live_behind_ms"] = round(await behind(browser, place))
         await browser.close()
     return found
