@@ -57,8 +57,8 @@ async def test_a_held_entry_is_taken_away_and_its_worker_is_refused(place: ApiPl
         assert (await place.call("POST", "streams/crawl/claim", {"ids": [held["id"]]})).body["claimed"] == 1
         place.gate.is_open.set()
         assert (await place.ended(job))["status"] == "succeeded"
-        events = (await place.call("GET", f"jobs/{job}/trace")).body["spans"]
-        assert any(one["kind"] == "crash_gap" for one in events)
+        moves = await place.services.client.xrange(place.services.keys.partition(0).lifecycle)
+        assert b"reclaimed" in [fields[b"type"] for _, fields in moves]
 
 
 async def test_a_stray_is_acknowledged_by_the_operators_of_the_installation(place: ApiPlace) -> None:
