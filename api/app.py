@@ -11,6 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import problems
 from api.bodies import describe_bodies
+from api.dashboard import changes, door, pages
+from api.dashboard.board import Board
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
     audit_reports,
@@ -33,14 +35,15 @@ from api.routes import (
     limits,
     live,
     operations,
-    pages,
     replays,
     schedules,
+    streams,
     tasks,
     uploads,
     websites,
 )
 from api.services import opened
+from api.trail import Trail
 from api.views import API
 from consumers.flow import Flows, installed
 
@@ -91,7 +94,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened(settings, redis_url, database_url, flows or installed()) as services:
             app.state.services = services
+            app.state.board = Board(services)
             yield
+            await app.state.board.close()
 
     app = Application(
         title="Millrace",
@@ -126,16 +131,19 @@ def create_app(
         operations,
         replays,
         schedules,
+        streams,
         tasks,
         uploads,
         websites,
     ):
         app.include_router(routes.router, prefix=API)
-    for router in (live.root, health.router, pages.router, leads.router):
+    for router in (live.root, health.router, leads.router, door.router, changes.router, pages.router):
         app.include_router(router)
+    app.add_middleware(Trail)
     app.add_middleware(
-        Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads"
-    )
+        Gate, origins=settings.cors_origins, body_bytes=body_bytes, body_s=body_s, uploads=f"{API}/uploads",
+        forms=("/do/", "/sign-in", "/sign-out"),
+    )  # fmt: skip
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -10,6 +10,9 @@ import getpass
 import logging
 import os
 import socket
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,11 +23,33 @@ from consumers.store.pages import Page, read_cursor, write_cursor
 from streams.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from api.services import Services
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Told:
+    """Whether what is done now was written down."""
+
+    is_told: bool = False
+
+
+_told: ContextVar[Told | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[Told]:
+    """See whether `record` is called inside."""
+    told = Told()
+    token = _told.set(told)
+    try:
+        yield told
+    finally:
+        _told.reset(token)
+
 
 CAPPED: Final = 10_000
 PAGE: Final = 200
@@ -49,6 +74,8 @@ async def record(
     tenant: str = DEFAULT_TENANT,
 ) -> None:
     """Write down what an operator changed; `consumers.store.audit` explains the arguments."""
+    if (told := _told.get()) is not None:
+        told.is_told = True
     if services.database is not None:
         try:
             await services.database.audit.record(actor, action, target, detail, tenant=tenant)

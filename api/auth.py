@@ -10,13 +10,18 @@ from typing import Annotated, Final
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from api.keys import DEFAULT_TENANT, SCOPES, Scope
+from api.gate import is_foreign
+from api.keys import DEFAULT_TENANT, SCOPES, ApiKey, Scope
 from api.problems import Problem
 from api.services import services_of
+from api.sessions import COOKIE
 from streams.errors import PermanentError
 
-COOKIE: Final = "millrace_key"
-"""Holds the key of a browser that signed in; HttpOnly, SameSite=Strict, and taken for reading only."""
+CALLER: Final = "millrace.caller"
+"""Where the scope of a request that our own pages make has who asks; no request from outside can have it."""
+
+SEEN: Final = "millrace.seen"
+"""Where the scope of a request has who asked, once that is known."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -75,18 +80,26 @@ def check_listen(host: str, has_keys: bool) -> None:  # noqa: FBT001 - the two f
 
 
 async def identify(connection: HTTPConnection) -> Caller:
-    """Who asks, by API key; on a loopback where no key exists, anyone of this machine.
+    """Who asks: by API key, or by a browser's session, which only reads. Without keys on a loopback it is anyone there.
 
     Raises:
         Problem: ``unauthenticated``, or ``foreign-host`` for a web page that made its name resolve to us.
     """
+    caller = connection.scope.get(CALLER)
+    if isinstance(caller, Caller):
+        return caller
     services = services_of(connection)
     text = _key_of(connection)
     if text is not None:
         key = await services.api_keys.find(text)
         if key is None:
             raise _unauthenticated("the API key is not one of ours, or was revoked")
-        return Caller(key.id, key.tenant, frozenset(key.scopes))
+        return caller_of(key)
+    session = connection.cookies.get(COOKIE, "")
+    if session and connection.scope["type"] == "http" and connection.scope["method"] in _READING:
+        held = await services.sessions.key_of(session)
+        if held is not None:
+            return caller_of(held[1])
     if not is_loopback(services.settings.api_host) or await services.api_keys.any():
         raise _unauthenticated("no API key was sent; `millrace keys create NAME` makes one")
     host = connection.headers.get("host", "")
@@ -98,11 +111,44 @@ async def identify(connection: HTTPConnection) -> Caller:
     return ANONYMOUS
 
 
+async def identify_follower(connection: HTTPConnection) -> Caller:
+    """Who opens an event stream or a WebSocket: by API key, or, from a browser, by a one-use ticket.
+
+    A session's cookie does not do: the browser would send it for any page.
+
+    Raises:
+        Problem: ``foreign-origin``, ``unauthenticated``, ``forbidden``, ``foreign-host``.
+    """
+    services = services_of(connection)
+    if is_foreign(connection.headers, services.settings.cors_origins):
+        origin = connection.headers.get("origin", "another site")[:200]
+        raise Problem("foreign-origin", f"a page of {origin} may not follow what happens here")
+    ticket = connection.query_params.get("ticket")
+    if ticket is not None:
+        key = await services.sessions.spend(ticket, connection.url.path)
+        if key is None:
+            raise _unauthenticated("the ticket was used, is too old, or is for another path; ask for another one")
+        caller = caller_of(key)
+    elif connection.cookies.get(COOKIE) and _key_of(connection) is None and await services.api_keys.any():
+        raise _unauthenticated("a browser follows with a ticket: POST /ticket gives one")
+    else:
+        caller = await identify(connection)
+    if not caller.may("read"):
+        raise Problem("forbidden", f"this needs the scope read; the API key has {_named(caller)}")
+    return caller
+
+
+def caller_of(key: ApiKey) -> Caller:
+    """The holder of a key."""
+    return Caller(key.id, key.tenant, frozenset(key.scopes))
+
+
 def allow(*scopes: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
     """A dependency: the caller, who has one of these scopes."""
 
     async def allowed(connection: HTTPConnection) -> Caller:
         caller = await identify(connection)
+        connection.scope[SEEN] = caller
         if not caller.may(*scopes):
             raise Problem("forbidden", f"this needs the scope {' or '.join(scopes)}; the API key has {_named(caller)}")
         return caller
@@ -111,6 +157,7 @@ def allow(*scopes: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
 
 
 Reader = Annotated[Caller, Depends(allow("read"))]
+Follower = Annotated[Caller, Depends(identify_follower)]
 Submitter = Annotated[Caller, Depends(allow("submit"))]
 Operator = Annotated[Caller, Depends(allow("operate"))]
 Ender = Annotated[Caller, Depends(allow("submit", "operate"))]
@@ -136,9 +183,6 @@ def of_the_house(caller: Caller, what: str) -> None:
         Problem: ``forbidden``: the caller is another tenant's.
     """
     if caller.tenant != DEFAULT_TENANT:
-        raise Problem(
-            "forbidden", f"this concerns all tenants: it needs a key of tenant {DEFAULT_TENANT!r} with scope operate"
-        )
         raise Problem("forbidden", f"{what} all tenants share; only a key of tenant {DEFAULT_TENANT} changes them")
 
 
@@ -148,8 +192,6 @@ def _key_of(connection: HTTPConnection) -> str | None:
         return text.strip()
     if key := connection.headers.get("x-api-key"):
         return key.strip()
-    if connection.scope.get("method", "GET") in _READING:
-        return connection.cookies.get(COOKIE)
     return None
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import ResponseError
 
 from consumers.worker.presence import presence
 from schemas.names import LANES, STAGES
 from streams.keys import StreamName
 from streams.policy import RateLimit, StagePolicy
 from streams.reader import GROUP
+from streams.record import TaskPlace
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -58,18 +62,59 @@ async def streams(services: Services) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+async def groups(services: Services) -> list[dict[str, Any]]:
+    """The consumer groups over the stages' streams, over lifecycle and over ingest; `lag` is None when unknown."""
+    keys = [
+        partition.named(str(StreamName(stage, pool, lane)))
+        for partition in services.keys.all_partitions
+        for stage, pool in _declared(services.flows)
+        for lane in LANES
+    ]
+    keys += [services.keys.events, *(partition.lifecycle for partition in services.keys.all_partitions)]
+    found: list[dict[str, Any]] = []
+    for at in range(0, len(keys), CHUNK):
+        pipe = services.client.pipeline(transaction=False)
+        for key in keys[at : at + CHUNK]:
+            pipe.xinfo_groups(key)
+        for key, rows in zip(keys[at : at + CHUNK], await pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(rows, ResponseError):
+                continue  # no such stream so far
+            found += [
+                {
+                    "stream": key, "group": one["name"].decode(), "consumers": one["consumers"],
+                    "pending": one["pending"], "lag": one.get("lag"),
+                    "last_delivered": one["last-delivered-id"].decode(),
+                }
+                for one in rows
+            ]  # fmt: skip
+    return found
+
+
 async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:
-    """The workers whose presence has not expired; of what they hold only this tenant's."""
+    """The workers whose presence has not expired; of what they hold only this tenant's, and how its lease stands."""
     shown = await presence(services.client, services.keys)
-    held = sorted({one["job"] for worker in shown for one in worker["holds"]})
+    held = [one for worker in shown for one in worker["holds"]]
     pipe = services.client.pipeline(transaction=False)
-    for job in held:
-        pipe.hget(services.keys.of_job(job).job(job), "tenant")
-    mine = {
-        job for job, owner in zip(held, await pipe.execute() if held else (), strict=True) if owner == tenant.encode()
-    }
+    for one in held:
+        pipe.hmget(services.keys.of_job(one["job"]).job(one["job"]), "tenant", f"task.{one['task']}")
+    known = await pipe.execute() if held else ()
+    running: list[tuple[dict[str, Any], str, TaskPlace]] = []
+    for one, (owner, place) in zip(held, known, strict=True):
+        one["is_mine"] = owner == tenant.encode()
+        read = TaskPlace.parse(place.decode()) if place else None
+        if read is not None and read.kind == "running":
+            running.append((one, services.keys.of_job(one["job"]).named(read.stream), read))
+    pipe = services.client.pipeline(transaction=False)
+    for _, stream, place in running:
+        pipe.xpending_range(stream, GROUP, place.entry_id, place.entry_id, 1)
+    leases = await pipe.execute(raise_on_error=False) if running else ()
+    for (one, _, place), rows in zip(running, leases, strict=True):
+        one["since"] = datetime.fromtimestamp(place.since_ms / 1_000, UTC)
+        if isinstance(rows, list) and rows:
+            lease_ms = services.settings.lease_ms
+            one["lease_left_s"] = max(0, lease_ms - rows[0]["time_since_delivered"]) / 1_000
     for worker in shown:
-        worker["holds"] = [one for one in worker["holds"] if one["job"] in mine]
+        worker["holds"] = [one for one in worker["holds"] if one.pop("is_mine")]
         if tenant != DEFAULT_TENANT:  # which hosts are asked is the business of who has them asked
             worker["open_hosts"] = []
     return shown

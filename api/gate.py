@@ -28,6 +28,8 @@ _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PREFLIGHTED: Final = frozenset({"text/csv"})
 """Beside JSON: a page of another origin cannot send these either without asking leave first (Fetch Standard)."""
 
+_FORM: Final = "application/x-www-form-urlencoded"
+
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -35,7 +37,7 @@ CSP: Final = (
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with `no-referrer` browsers send our own forms with `Origin: null`
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": CSP,
     "cache-control": "no-store",
@@ -52,6 +54,7 @@ class Gate:
         body_bytes: Longest body.
         body_s: Seconds within which a body must have arrived.
         uploads: The path that takes files: of any type, and larger.
+        forms: Beginnings of paths that take HTML forms; those carry a token of their own.
     """
 
     def __init__(
@@ -62,8 +65,10 @@ class Gate:
         body_bytes: int = BODY_BYTES,
         body_s: float = BODY_S,
         uploads: str = "",
+        forms: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._forms = forms
         self._uploads = uploads
         self._origins = frozenset(origins)
         self._body_bytes = body_bytes
@@ -117,6 +122,7 @@ class Gate:
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         has_body = (length.isdigit() and int(length) > 0) or "transfer-encoding" in headers
         is_meant = is_json(media_type) or media_type in _PREFLIGHTED or scope["path"] == self._uploads
+        is_meant |= media_type == _FORM and scope["path"].startswith(self._forms)
         if has_body and not is_meant:
             raise Problem(
                 "unsupported-media-type",
@@ -124,10 +130,7 @@ class Gate:
             )
 
     def _is_foreign(self, headers: Headers) -> bool:
-        origin = headers.get("origin")
-        if origin is None:
-            return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-        return origin.partition("://")[2] != headers.get("host", "") and origin not in self._origins
+        return is_foreign(headers, self._origins)
 
     def _limits(self, scope: Scope) -> tuple[int, float]:
         """Longest body, and the seconds for it."""
@@ -161,6 +164,14 @@ class Gate:
             "too-large",
             f"the body has {size}; at most {most:,} are taken: upload large data and refer to it",
         )
+
+
+def is_foreign(headers: Headers, origins: Iterable[str] = ()) -> bool:
+    """Whether a page of an origin that is neither ours nor among `origins` made the browser ask."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+    return origin.partition("://")[2] != headers.get("host", "") and origin not in origins
 
 
 def is_json(media_type: str) -> bool:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import ResponseError
 
 from api.views import live_view, past_view
+from consumers.store.jobs import is_id, words_of
 from consumers.store.pages import Page, read_cursor, write_cursor
 from streams.record import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from api.services import Services
     from consumers.store.models import Job
@@ -31,6 +32,28 @@ OVERLAP_MS: Final = 10_000
 SEARCHED: Final = 5_000
 """Lifecycle entries of a partition that are searched at most."""
 PAGE: Final = 1_000
+TOGETHER: Final = 100
+"""Records that are read in one pipeline."""
+_BIRTHS: Final = frozenset({b"submitted", b"adopted"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs; what is None does not matter.
+
+    Attributes:
+        since, until: Created between these, `until` not included.
+        worker: That had work at this worker; history knows.
+        words: With an id that begins so, or with every one of these words in the error or the arguments.
+    """
+
+    flow: str | None = None
+    status: str | None = None
+    replay: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    worker: str | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +70,7 @@ class _Place:
 
 
 async def page_of_jobs(
-    services: Services,
-    tenant: str,
-    *,
-    flow: str | None,
-    status: str | None,
-    cursor: str | None,
-    limit: int,
-    replay: str | None = None,
+    services: Services, tenant: str, wanted: JobFilter, *, cursor: str | None, limit: int
 ) -> Page[JobView]:
     """Jobs of a tenant, newest first.
 
@@ -69,42 +85,56 @@ async def page_of_jobs(
         at, job_id = read_cursor(cursor, datetime, str)
         assert isinstance(at, datetime) and isinstance(job_id, str)  # noqa: S101, PT018 - read as these
         before = at, job_id
-    hidden = None if flow else MAINTENANCE
+    hidden = None if wanted.flow else MAINTENANCE
     past, places = None, {}
     if services.database is not None:
         past = await services.database.jobs.page(
-            tenant=tenant, flow=flow, but_flow=hidden, status=status, replay=replay, cursor=cursor, limit=limit
-        )
+            tenant=tenant, flow=wanted.flow, but_flow=hidden, status=wanted.status, replay=wanted.replay,
+            since=wanted.since, until=wanted.until, worker=wanted.worker, words=wanted.words, cursor=cursor,
+            limit=limit,
+        )  # fmt: skip
         places = {job.job_id: _Place(job.created_at, job.job_id, job) for job in past.items}
-    for place in await _not_in_history(services, tenant, flow, replay, before):
-        places.setdefault(place.job_id, place)
+    if wanted.worker is None:
+        for place in await _not_in_history(services, tenant, wanted, before):
+            places.setdefault(place.job_id, place)
     ordered = sorted(places.values(), key=lambda place: place.key, reverse=True)
-    shown = ordered[:limit]
-    views = [
-        view
-        for view in await _views(services, shown)
-        if status in {None, view.status} and flow in {None, view.flow} and view.flow != hidden
-    ]
-    has_more = len(ordered) > limit or (past is not None and past.next is not None)
-    return Page(views, write_cursor(*shown[-1].key) if has_more and shown else None)
+    if past is not None and past.next is not None:
+        # Behind history's page are jobs of history that are not here.
+        end = past.items[-1].created_at, past.items[-1].job_id
+        ordered = [place for place in ordered if place.key >= end]
+    found: list[JobView] = []
+    looked = 0
+    async for view in _views(services, ordered):
+        looked += 1
+        if view is not None and _is_so(wanted, view, hidden):
+            found.append(view)
+            if len(found) == limit:
+                break
+    has_more = len(ordered) > looked or (past is not None and past.next is not None)
+    return Page(found, write_cursor(*ordered[looked - 1].key) if has_more and looked else None)
 
 
-async def _views(services: Services, places: Sequence[_Place]) -> list[JobView]:
-    pipe = services.client.pipeline(transaction=False)
-    for place in places:
-        pipe.hgetall(services.keys.of_job(place.job_id).job(place.job_id))
-    records = await pipe.execute() if places else []
-    views = []
-    for place, fields in zip(places, records, strict=True):
-        if fields:
-            views.append(live_view(JobRecord.of(place.job_id, fields), place.past))
-        elif place.past is not None:
-            views.append(past_view(place.past))
-    return views
+def _is_so(wanted: JobFilter, view: JobView, hidden: str | None) -> bool:
+    """Whether a job's live state fits, which nothing before knew."""
+    return wanted.status in {None, view.status} and wanted.flow in {None, view.flow} and view.flow != hidden
+
+
+async def _views(services: Services, places: Sequence[_Place]) -> AsyncIterator[JobView | None]:
+    """Each place's job as it is now; None for one that is gone."""
+    for start in range(0, len(places), TOGETHER):
+        page = places[start : start + TOGETHER]
+        pipe = services.client.pipeline(transaction=False)
+        for place in page:
+            pipe.hgetall(services.keys.of_job(place.job_id).job(place.job_id))
+        for place, fields in zip(page, await pipe.execute(), strict=True):
+            if fields:
+                yield live_view(JobRecord.of(place.job_id, fields), place.past)
+            else:
+                yield past_view(place.past) if place.past is not None else None
 
 
 async def _not_in_history(
-    services: Services, tenant: str, flow: str | None, replay: str | None, before: tuple[datetime, str] | None
+    services: Services, tenant: str, wanted: JobFilter, before: tuple[datetime, str] | None
 ) -> list[_Place]:
     found: list[_Place] = []
     for keys in services.keys.all_partitions:
@@ -113,18 +143,33 @@ async def _not_in_history(
         for _ in range(SEARCHED // PAGE):
             rows = await services.client.xrevrange(keys.lifecycle, newest, oldest, count=PAGE)
             for entry_id, raw in rows:
-                born = raw.get(b"type") in {b"submitted", b"adopted"} and raw.get(b"tenant") == tenant.encode()
-                told = None if replay is None else raw.get(b"replay", b"").decode()
-                is_wanted = flow in {None, raw[b"flow"].decode()} and (flow or raw[b"flow"] != MAINTENANCE.encode())
-                if born and is_wanted and told == replay:
-                    at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1_000, UTC)
-                    place = _Place(at, raw[b"job"].decode(), None)
-                    if before is None or place.key < before:
-                        found.append(place)
+                if raw.get(b"type") not in _BIRTHS or raw.get(b"tenant") != tenant.encode():
+                    continue
+                at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1_000, UTC)
+                place = _Place(at, raw[b"job"].decode(), None)
+                if _fits(wanted, place, raw) and (before is None or place.key < before):
+                    found.append(place)
             if len(rows) < PAGE:
                 break
             newest = f"({rows[-1][0].decode()}"
     return found
+
+
+def _fits(wanted: JobFilter, place: _Place, raw: Mapping[bytes, bytes]) -> bool:
+    """Whether a job that was just submitted is among those that are wanted, as far as its first entry tells."""
+    flow = raw[b"flow"].decode()
+    if (flow != wanted.flow) if wanted.flow else (flow == MAINTENANCE):
+        return False
+    if wanted.replay is not None and raw.get(b"replay", b"").decode() != wanted.replay:
+        return False
+    if (wanted.since and place.created_at < wanted.since) or (wanted.until and place.created_at >= wanted.until):
+        return False
+    if wanted.words is None:
+        return True
+    if is_id(wanted.words):
+        return place.job_id.startswith(wanted.words.strip())
+    asked, told = words_of(wanted.words), words_of(raw.get(b"spec", b"").decode("utf-8", "replace"))
+    return bool(asked) and all(any(word.startswith(one) for word in told) for one in asked)
 
 
 async def _reached(services: Services, keys: PartitionKeys) -> str:

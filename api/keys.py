@@ -69,14 +69,18 @@ class ApiKeys:
             raise BadKeyRequest(f"tenant {tenant!r} may have 1 to 64 letters, digits, '_', '.' and '-'")
         text = PREFIX + secrets.token_urlsafe(32)
         made = ApiKey(secrets.token_hex(6), name, tenant, wanted, datetime.now(UTC).isoformat(timespec="seconds"))
-        await self._client.hset(self._key, _digest(text), orjson.dumps(asdict(made)))
+        await self._client.hset(self._key, digest_of(text), orjson.dumps(asdict(made)))
         return text, made
 
     async def find(self, text: str) -> ApiKey | None:
         """What is known of a key by its text; None when it is none of ours, or was revoked."""
         if not text.startswith(PREFIX):
             return None
-        known = await self._client.hget(self._key, _digest(text))
+        return await self.of_digest(digest_of(text))
+
+    async def of_digest(self, digest: str) -> ApiKey | None:
+        """What is known of a key by `digest_of` its text."""
+        known = await self._client.hget(self._key, digest)
         return _read(known) if known else None
 
     async def any(self) -> bool:
@@ -96,7 +100,8 @@ class ApiKeys:
         return False
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """SHA-256, as Redis keeps keys, sessions and tickets."""
     # The text has 256 random bits: a slow hash would protect nothing more.
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,8 +20,6 @@ from streams.connect import AWAY, connect, is_cluster
 from streams.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from streams.keys import Keys
 
 logger = logging.getLogger(__name__)
@@ -99,6 +98,10 @@ class Subscription:
         self._wake.set()
 
 
+Listener = Callable[[bytes, dict[bytes, bytes]], None]
+"""Is given every lifecycle entry as it was read; must be quick."""
+
+
 class Hub:
     """Follows lifecycle and hands each job's entries to those who wait for it; an async context manager.
 
@@ -111,6 +114,7 @@ class Hub:
         self._redis_url = redis_url
         self._keys = keys
         self._by_job: dict[bytes, set[Subscription]] = {}
+        self._listeners: set[Listener] = set()
         self._wanted = asyncio.Event()
         self._followers: list[_Follower] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,8 +122,13 @@ class Hub:
 
     @property
     def waiters(self) -> int:
-        """Clients that wait now."""
-        return sum(map(len, self._by_job.values()))
+        """Clients that wait now, and those who want all."""
+        return sum(map(len, self._by_job.values())) + len(self._listeners)
+
+    @property
+    def closed(self) -> str | None:
+        """Why nobody is told anything any more; None while the server runs."""
+        return self._closed
 
     async def __aenter__(self) -> Self:
         streams = [keys.lifecycle for keys in self._keys.all_partitions]
@@ -173,15 +182,31 @@ class Hub:
             waiting.discard(subscription)
             if not waiting:
                 del self._by_job[job]
-            if not self._by_job:
-                self._wanted.clear()
+            self._rest()
+
+    @asynccontextmanager
+    async def all(self, listener: Listener) -> AsyncIterator[None]:
+        """Hand every entry of every job to a listener, from now on."""
+        self._listeners.add(listener)
+        self._wanted.set()
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._by_job and not self._listeners:
+            self._wanted.clear()
 
     def wanted(self) -> asyncio.Event:
         """Set while somebody waits."""
         return self._wanted
 
     def dispatch(self, entry_id: bytes, raw: dict[bytes, bytes]) -> None:
-        """Hand an entry to those who wait for its job."""
+        """Hand an entry to those who wait for its job, and to those who want all."""
+        for listener in self._listeners:
+            listener(entry_id, raw)
         waiting = self._by_job.get(raw.get(b"job", b""))
         if not waiting:
             return

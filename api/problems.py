@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bad-event": Kind(400, "The event is no CloudEvent 1.0", "It needs specversion 1.0, id, source, type and data."),
     "unauthenticated": Kind(401, "An API key is needed", "Send `Authorization: Bearer mr_...` or `X-API-Key`."),
     "forbidden": Kind(403, "The API key may not do this", "Use a key that has the scope named in `detail`."),
+    "bad-token": Kind(403, "The form is not of this session", "Load the page again, and send its form from there."),
     "foreign-origin": Kind(403, "A page of another origin asked", "Allow its origin with MILLRACE_CORS_ORIGINS."),
     "foreign-host": Kind(403, "The request names another host", "Use 127.0.0.1 or localhost, or an API key."),
     "not-found": Kind(
@@ -86,6 +87,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unknown-flow": Kind(422, "There is no such flow", "`detail` lists the flows that are installed."),
     "refused-target": Kind(422, "The target is refused", "Name a public address, or let the operator allow this one."),
     "submission-conflict": Kind(422, "Submitted before with another body", "Use another key, or the same body."),
+    "too-many": Kind(429, "Too many tries", "Wait as long as `Retry-After` says."),
     "internal": Kind(500, "Something went wrong here", "The log has the reason under the `incident` given."),
     "model-failed": Kind(
         502, "The language model failed", "`detail` says what it answered and which setting to look at."

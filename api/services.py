@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.keys import ApiKeys
 from api.live import Hub
+from api.sessions import Sessions
 from consumers.cpu.pool import CpuPool
 from consumers.llm import Endpoint
 from consumers.store import Store
@@ -41,6 +42,7 @@ class Services:
     keys: Keys
     log: Log
     api_keys: ApiKeys
+    sessions: Sessions
     hub: Hub
     blobs: Blobs
     cpu: CpuPool
@@ -74,13 +76,14 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
     hub = Hub(redis_url, keys)
+    api_keys = ApiKeys(client, keys)
     llm = Endpoint(settings) if settings.llm_base_url is not None else None
     # Its child starts with the first page that somebody wants drawn.
     cpu = CpuPool(1, recycle_after=RECYCLE_AFTER["heavy"])
     try:
         async with hub:
             yield Services(
-                settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, cpu, store,
+                settings, flows, client, keys, log, api_keys, Sessions(client, keys, api_keys), hub, blobs, cpu, store,
                 Pressure(client, keys, share=settings.max_memory_share), llm,
             )  # fmt: skip
     finally:

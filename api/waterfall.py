@@ -268,22 +268,22 @@ def waterfall(trace: JobTrace, *, max_rows: int = 60) -> RenderableType:
         trace: The job's.
         max_rows: Tasks drawn; how many were left out is said.
     """
-    lives = _lives(trace.spans)
+    rows = lives(trace.spans)
     until_ms = max([trace.end_ms, *(span.end_ms or span.start_ms for span in trace.spans)])
     table = Table(box=None, expand=True, padding=(0, 1, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, min_width=20)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
-    for depth, life in lives[:max_rows]:
+    for depth, life in rows[:max_rows]:
         first, last = life[0], life[-1]
         end_ms = until_ms if last.end_ms is None else last.end_ms
         label = Text(f"{'  ' * min(depth, _MAX_INDENT)}{first.stage} ").append(f"#{first.task}", "bright_black")
         bar = _Bar(life, trace.start_ms, until_ms)
         table.add_row(label, bar, _duration(end_ms - first.start_ms), Text(_notes(life), _style_of(last)))
     parts: list[RenderableType] = [_heading(trace, until_ms), table]
-    if len(lives) > max_rows:
-        parts.append(Text(f"… and {len(lives) - max_rows:,} more tasks", "bright_black"))
+    if len(rows) > max_rows:
+        parts.append(Text(f"… and {len(rows) - max_rows:,} more tasks", "bright_black"))
     parts.append(_legend(trace.spans))
     return Group(*parts)
 
@@ -317,20 +317,20 @@ class _Bar:
         return bar
 
 
-def _lives(spans: Sequence[TraceSpan]) -> list[tuple[int, list[TraceSpan]]]:
+def lives(spans: Sequence[TraceSpan]) -> list[tuple[int, list[TraceSpan]]]:
     """Each task's spans with its depth, a task before those that it emitted, siblings by their start."""
-    lives: dict[int, list[TraceSpan]] = {}
+    spans_of: dict[int, list[TraceSpan]] = {}
     for span in spans:
-        lives.setdefault(span.task, []).append(span)
+        spans_of.setdefault(span.task, []).append(span)
     children: dict[int | None, list[int]] = {}
-    for task, life in lives.items():
+    for task, life in spans_of.items():
         parent = life[0].parent
-        children.setdefault(parent if parent in lives else None, []).append(task)
+        children.setdefault(parent if parent in spans_of else None, []).append(task)
     ordered = []
     left = [(0, task) for task in reversed(children.get(None, []))]
     while left:
         depth, task = left.pop()
-        ordered.append((depth, lives[task]))
+        ordered.append((depth, spans_of[task]))
         left.extend((depth + 1, child) for child in reversed(children.get(task, [])))
     return ordered
 

@@ -213,6 +213,18 @@ class Keys:
         """That a worker is asked to drain."""
         return f"{self.namespace}:drain:{consumer}"
 
+    def session(self, digest: str) -> str:
+        """A browser's session."""
+        return f"{self.namespace}:session:{digest}"
+
+    def ticket(self, digest: str) -> str:
+        """That a browser may open one event stream, once."""
+        return f"{self.namespace}:ticket:{digest}"
+
+    def tries(self, digest: str) -> str:
+        """How often an address failed to sign in lately."""
+        return f"{self.namespace}:tries:{digest}"
+
     def schedules(self, part: str) -> str:
         """A key of the schedules; all share a hash tag."""
         return f"{self.namespace}:{{schedules}}:{part}"

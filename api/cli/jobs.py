@@ -41,11 +41,11 @@ def jobs(
 ) -> None:
     """List the newest jobs."""
     from api.cli.lookup import TENANT, here
-    from api.job_list import page_of_jobs
+    from api.job_list import JobFilter, page_of_jobs
 
     async def ask() -> list[Any]:
         async with here() as services:
-            page = await page_of_jobs(services, TENANT, flow=flow, status=status, cursor=None, limit=limit)
+            page = await page_of_jobs(services, TENANT, JobFilter(flow, status), cursor=None, limit=limit)
             return list(page.items)
 
     found = run(ask())

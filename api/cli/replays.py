@@ -185,11 +185,14 @@ def replay_cancel(replay_id: ReplayArgument, *, as_json: Json = False) -> None:
     """Stop a replay: it submits no further job, those that it submitted go on."""
 
     async def act() -> "ReplayView":
+        from api.audit import cli_actor, record
         from api.cli.lookup import TENANT, here
         from api.routes.replays import replays_of
 
         async with here() as services:
-            return (await replays_of(services).cancel(replay_id, tenant=TENANT)).view
+            view = (await replays_of(services).cancel(replay_id, tenant=TENANT)).view
+            await record(services, cli_actor(), "replays.cancel", f"replays/{replay_id}")
+            return view
 
     _show(run(act()), as_json=as_json)
 
@@ -221,13 +224,16 @@ async def _planned(asked: "ReplayRequest") -> "ReplayPlan":
 
 
 async def _started(asked: "ReplayRequest", *, wait: bool, tells: bool) -> "ReplayView":
+    from api.audit import cli_actor, record
     from api.cli.lookup import TENANT, here, need_store
     from api.routes.replays import replays_of
 
     async with here() as services:
         need_store(services)
-        record = await replays_of(services).create(asked, tenant=TENANT, created_by="command line")
-        return await _followed(services, record.replay_id, tells=tells) if wait else record.view
+        made = await replays_of(services).create(asked, tenant=TENANT, created_by="command line")
+        detail = asked.model_dump(mode="json", exclude_defaults=True)
+        await record(services, cli_actor(), "replays.post", f"replays/{made.replay_id}", detail)
+        return await _followed(services, made.replay_id, tells=tells) if wait else made.view
 
 
 async def _followed(services: "Services", replay_id: str, *, tells: bool) -> "ReplayView":

@@ -74,6 +74,7 @@ def schedule_add(
     """Make a schedule; its first tick is the next one behind now."""
     from pydantic import ValidationError
 
+    from api.audit import cli_actor, record
     from api.cli.lookup import TENANT, here
     from api.cli.spec_options import payload_from
     from api.problems import Problem
@@ -98,9 +99,11 @@ def schedule_add(
     async def act() -> Any:
         async with here() as services:
             try:
-                return await add_schedule(services, TENANT, name, plan)
+                made = await add_schedule(services, TENANT, name, plan)
             except Problem as problem:
                 raise Usage(problem.detail) from None
+            await record(services, cli_actor(), "schedules.post", f"schedules/{name}")
+            return made
 
     view = run(act())
     if as_json:
@@ -162,6 +165,7 @@ def schedule_resume(name: Name, *, as_json: Json = False) -> None:
 @schedule.command("remove")
 def schedule_remove(name: Name, *, as_json: Json = False) -> None:
     """Forget a schedule; jobs that it has submitted run on."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import TENANT, here
     from api.problems import Problem
     from api.schedules import remove_schedule
@@ -172,6 +176,7 @@ def schedule_remove(name: Name, *, as_json: Json = False) -> None:
                 await remove_schedule(services, TENANT, name)
             except Problem as problem:
                 raise Usage(problem.detail) from None
+            await record(services, cli_actor(), "schedules.delete", f"schedules/{name}")
 
     run(act())
     if as_json:
@@ -184,12 +189,15 @@ def schedule_remove(name: Name, *, as_json: Json = False) -> None:
 @schedule.command("run")
 def schedule_run(name: Name, *, as_json: Json = False) -> None:
     """Submit a schedule's job now; its ticks stay as they are."""
+    from api.audit import cli_actor, record
     from api.cli.lookup import TENANT, here
     from api.schedules import run_schedule
 
     async def act() -> Any:
         async with here() as services:
-            return await run_schedule(services, TENANT, name)
+            submitted = await run_schedule(services, TENANT, name)
+            await record(services, cli_actor(), "schedules.run", f"schedules/{name}", {"job": submitted.job_id})
+            return submitted
 
     done = run(act())
     if as_json:
@@ -200,12 +208,16 @@ def schedule_run(name: Name, *, as_json: Json = False) -> None:
 
 
 def _pause(name: str, *, is_paused: bool, reason: str, as_json: bool) -> None:
+    from api.audit import cli_actor, record
     from api.cli.lookup import TENANT, here
     from api.schedules import pause_schedule
 
     async def act() -> Any:
         async with here() as services:
-            return await pause_schedule(services, TENANT, name, is_paused=is_paused, reason=reason)
+            view = await pause_schedule(services, TENANT, name, is_paused=is_paused, reason=reason)
+            action = "schedules.pause" if is_paused else "schedules.resume"
+            await record(services, cli_actor(), action, f"schedules/{name}", {"reason": reason})
+            return view
 
     view = run(act())
     if as_json:

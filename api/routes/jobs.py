@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from starlette.responses import Response
 
 from api import audit
 from api.auth import Ender, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
-from api.job_list import page_of_jobs
+from api.job_list import JobFilter, page_of_jobs
 from api.json_response import Json, items
 from api.look import find, wait_for_end
 from api.problems import Problem
@@ -77,13 +77,17 @@ async def list_jobs(
     flow: Annotated[str | None, Query(max_length=64)] = None,
     status: JobStatusName | None = None,
     replay: Annotated[str | None, Query(max_length=64)] = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    worker: Annotated[str | None, Query(max_length=200)] = None,
+    q: Annotated[str | None, Query(max_length=300, description="an id, or words of the error or the arguments")] = None,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """The tenant's jobs, newest first: history, with the live state of those that Redis still has."""
-    page = await page_of_jobs(
-        services_of(request), caller.tenant, flow=flow, status=status, replay=replay, cursor=cursor, limit=limit
-    )
+    words = q if q and q.strip() else None
+    wanted = JobFilter(flow, status, replay, since, until, worker, words)
+    page = await page_of_jobs(services_of(request), caller.tenant, wanted, cursor=cursor, limit=limit)
     return items(page.items, page.next)
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from api.auth import Reader, allow
+from api.auth import Follower, identify_follower
 from api.live import Hub, LiveEntry, place_of
 from api.look import Dropped, Found, find, follow
 from api.problems import Problem, problem_of, unforeseen
@@ -74,7 +74,7 @@ class EventStream(Response):
 @router.get("/events")
 async def job_events(
     request: Request,
-    caller: Reader,
+    caller: Follower,
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
     after: Annotated[str | None, Query(description="as Last-Event-ID")] = None,
@@ -94,7 +94,7 @@ async def job_socket(socket: WebSocket, job_id: str, after: str | None = None) -
     services = services_of(socket)
     await socket.accept()
     try:
-        caller = await allow("read")(socket)
+        caller = await identify_follower(socket)
         found = await find(services, job_id, caller.tenant)
         place = _place(after)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client is told

@@ -1,10 +1,10 @@
-"""Operations, read only: ``/streams /workers /stages``."""
+"""Operations, read only: ``/streams /groups /workers /stages``."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.auth import Reader
-from api.fleet import stages, streams, workers
+from api.fleet import groups, stages, streams, workers
 from api.json_response import items
 from api.services import services_of
 
@@ -15,6 +15,12 @@ router = APIRouter(tags=["operations"])
 async def list_streams(request: Request, _: Reader) -> Response:
     """Each stage's streams: length, pending, lag and the oldest entry's age, in all and by partition."""
     return items(await streams(services_of(request)))
+
+
+@router.get("/groups")
+async def list_groups(request: Request, _: Reader) -> Response:
+    """The consumer groups over the stages' streams, lifecycle and ingest: consumers, pending, lag."""
+    return items(await groups(services_of(request)))
 
 
 @router.get("/workers")

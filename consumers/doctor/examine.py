@@ -99,7 +99,12 @@ async def examine(
     return findings
 
 
-async def _of_log(patient: Patient) -> list[Finding]:
+async def at_a_glance(patient: Patient) -> list[Finding]:
+    """What costs next to nothing to see: workers and pools, streams, groups, and what was told.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
     workers = await presence(patient.client, patient.keys)
     seconds, micros = await patient.client.time()
     now_s = int(seconds) + int(micros) / 1e6
@@ -110,9 +115,13 @@ async def _of_log(patient: Patient) -> list[Finding]:
     findings += worklog.judge_groups(groups, patient.keys.all_partitions)
     said = await Pressure(patient.client, patient.keys, share=patient.settings.max_memory_share).said()
     findings += worklog.judge_pressure(said, streams, patient.settings.max_backlog)
+    return findings + worklog.judge_told(await Findings(patient.client, patient.keys).all())
+
+
+async def _of_log(patient: Patient) -> list[Finding]:
+    findings = await at_a_glance(patient)
     findings += worklog.judge_survey(await survey(patient.client, patient.keys))
     dead = sum([await patient.client.xlen(keys.dlq) for keys in patient.keys.all_partitions])
-    findings += worklog.judge_told(await Findings(patient.client, patient.keys).all())
     if dead:
         findings.append(Finding("dead letters", "note", f"{dead:,}", "`./millrace dlq list` shows them"))
     return findings

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import exists, func, literal_column, select, tuple_
 
 from consumers.store.history import FINAL_STATUSES, Projected, project
 from consumers.store.models import Job, TaskEvent
+from consumers.store.models.jobs import JOB_WORDS
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 
 if TYPE_CHECKING:
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from consumers.store.database import Database
+
+
+MOST_WORDS: Final = 10
+_ID: Final = re.compile(r"(0|[1-9][0-9]{0,2})-[A-Za-z0-9_.-]{0,96}")
+_APART: Final = re.compile(r"[\s!-/:-@\[-`{-~\x00-\x1f]+")
+"""As `JOB_WORDS` takes texts apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,23 @@ def _fitting(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found
 
 
+def words_of(text: str) -> list[str]:
+    """A text taken apart as `JOB_WORDS` does; nothing that means something to a query is left in a word."""
+    return [word for word in _APART.split(text.lower()) if word]
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is the beginning of a job id, rather than words."""
+    return _ID.fullmatch(text.strip()) is not None
+
+
+def _with_words(text: str) -> ColumnElement[bool]:
+    if is_id(text):
+        return Job.job_id.startswith(text.strip(), autoescape=True)
+    query = " & ".join(f"'{word}':*" for word in words_of(text)[:MOST_WORDS])
+    return literal_column(JOB_WORDS).op("@@", is_comparison=True)(func.to_tsquery("simple", query))
+
+
 class Jobs:
     """Jobs as lifecycle told them. Every method raises `TransientError` when the database is down."""
 
@@ -83,6 +108,10 @@ class Jobs:
         but_flow: str | None = None,
         status: str | None = None,
         replay: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        worker: str | None = None,
+        words: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Job]:
@@ -94,6 +123,10 @@ class Jobs:
             but_flow: Of every flow but this.
             status: Only with this status.
             replay: Only those that this replay submitted.
+            since, until: Only those created between these, `until` not included.
+            worker: Only those that had work at this worker.
+            words: Only those with an id that begins so, or with every one of these words, or beginnings of words, in
+                their error or arguments.
             cursor: `next` of the page before.
             limit: Most items, 1 to 1,000.
 
@@ -109,6 +142,15 @@ class Jobs:
             query = query.where(Job.status == status)
         if replay is not None:
             query = query.where(Job.replay == replay)
+        if since is not None:
+            query = query.where(Job.created_at >= since)
+        if until is not None:
+            query = query.where(Job.created_at < until)
+        if worker is not None:
+            at_worker = select(TaskEvent.job_id).where(TaskEvent.tenant == tenant, TaskEvent.worker == worker)
+            query = query.where(Job.job_id.in_(at_worker))
+        if words is not None:
+            query = query.where(_with_words(words))
         if cursor is not None:
             after = read_cursor(cursor, datetime, str)
             query = query.where(tuple_(Job.created_at, Job.job_id) < tuple_(*after))

@@ -88,7 +88,8 @@ class Presence(Service):
             "is_draining": worker.is_draining, "counts": worker.committer.counts, "refused": worker.committer.refused,
             "partitions": {pool: sorted(reader.preferred) for pool, reader in worker.readers.items()},
             "deaf": [loop.pool for loop in worker.reading if is_deaf(loop, asyncio.get_running_loop().time())],
-            "rss_bytes": process.memory_info().rss, "lease_ms": worker.settings.lease_ms,
+            "rss_bytes": process.memory_info().rss, "cpu_percent": process.cpu_percent(),
+            "lease_ms": worker.settings.lease_ms,
             "open_hosts": worker.resources.fetch.breakers.open()[:OPEN_HOSTS],
             "spans": setup.current.counters(),
         }  # fmt: skip

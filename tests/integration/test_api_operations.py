@@ -1,4 +1,4 @@
-"""What operators ask: streams, workers, stages, dead letters, health, metrics; and the pages."""
+"""What operators ask: streams, workers, stages, dead letters, health, metrics."""
 
 from __future__ import annotations
 
@@ -136,39 +136,6 @@ async def test_the_description_names_every_route(place: ApiPlace) -> None:
     docs = await place.call("GET", "/docs")
     assert "POST /api/v1/jobs" in docs.body
     assert "expires_at" in docs.body
-
-
-async def test_pages_show_jobs_and_come_from_here_alone(place: ApiPlace) -> None:
-    job = (await place.call("POST", "jobs", {"flow": "probe", "spec": {"say": "<script>alert(1)</script>"}})).body[
-        "job_id"
-    ]
-    listed = await place.call("GET", "/")
-    assert f'href="/jobs/{job}"' in listed.body
-    one = await place.call("GET", f"/jobs/{job}")
-    assert f'data-job="{job}" data-live' in one.body
-    for page in (listed, one):
-        assert "script-src 'self'" in page.headers["content-security-policy"]
-        assert "<script>" not in page.body
-        assert not re.search(r'(src|href)="(https?:)?//', page.body)
-    assert (await place.call("GET", "/static/app.js")).headers["content-type"].startswith("text/javascript")
-    assert (await place.call("GET", "/static/app.css")).status == 200
-    assert (await place.call("GET", "/jobs/0-nothing")).status == 404
-
-
-async def test_with_keys_one_signs_in_to_see_pages_and_to_do_nothing_else(place: ApiPlace) -> None:
-    text, _ = await ApiKeys(place.services.client, place.services.keys).create("me", scopes=("admin",))
-    form = await place.call("GET", "/")
-    assert "API key" in form.body
-    assert (await place.call("POST", "/sign-in", {"key": "mr_wrong"})).status == 401
-    # aiohttp keeps no cookies of addresses: it is handed on here.
-    signed_in = await place.call("POST", "/sign-in", {"key": text})
-    cookie = signed_in.headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
-    headers = {"Cookie": cookie.partition(";")[0]}
-    assert "No jobs here" in (await place.call("GET", "/", headers=headers)).body
-    assert (await place.call("GET", "jobs", headers=headers)).status == 200
-    assert (await place.call("POST", "jobs", {"flow": "probe", "spec": {}}, headers=headers)).status == 401
 
 
 async def test_contracts_are_those_of_this_installation(place: ApiPlace) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Computed, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consumers.store.models.base import Base
+
+JOB_WORDS: Final = (
+    "to_tsvector('simple'::regconfig, regexp_replace((COALESCE(error, ''::text) || ' '::text) || "
+    "COALESCE(spec::text, ''::text), '[[:space:]!-/:-@\\[-`{-~]+'::text, ' '::text, 'g'::text))"
+)
+"""What a job is found by: the words of its error and arguments, addresses taken apart. As the server says it."""
 
 
 class Job(Base):
@@ -31,6 +37,7 @@ class Job(Base):
         Index("ix_jobs_tenant_status_created", "tenant", "status", "created_at", "job_id"),
         Index("ix_jobs_replay", "replay", postgresql_where=text("replay IS NOT NULL")),
         Index("ix_jobs_finished_at", "finished_at"),
+        Index("ix_jobs_words", text(JOB_WORDS), postgresql_using="gin"),
     )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
@@ -64,6 +71,9 @@ class TaskEvent(Base):
     """
 
     __tablename__ = "task_events"
+    __table_args__ = (
+        Index("ix_task_events_worker", "tenant", "worker", "job_id", postgresql_where=text("worker IS NOT NULL")),
+    )
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
     entry_ms: Mapped[int] = mapped_column(primary_key=True)
