@@ -104,9 +104,10 @@ def marking(pool: list[str]) -> dict[str, float]:
     figures = {}
     for name, work in (("fingerprints_per_s", fingerprint), ("hashed_vectors_per_s", embed)):
         began = time.perf_counter()
-        for text in pool[:500]:
+        some = pool[:500]
+        for text in some:
             work(text)
-        figures[name] = 500 / (time.perf_counter() - began)
+        figures[name] = len(some) / (time.perf_counter() - began)
     return figures
 
 
@@ -161,31 +162,43 @@ async def in_autocommit(store: Store, statement: str) -> None:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).exec_driver_sql(statement)
 
 
-async def searching(store: Store, rng: random.Random, words: list[str]) -> dict[str, float]:
+async def searching(store: Store, rng: random.Random, words: list[str], count: int) -> dict[str, float]:
     """Answer queries of four words."""
     collection = await store.collections.ensure("bench", tenant=TENANT)
+    operator = Settings()
     times = []
-    for _ in range(200):
+    for _ in range(count):
         query = " ".join(rng.choice(words[200:8_000]) for _ in range(4))
         began = time.perf_counter()
-        await search(store, Settings(), collection, SearchRequest(query=query))
+        await search(store, operator, collection, SearchRequest(query=query))
         times.append((time.perf_counter() - began) * 1_000)
     return {"search_p50_ms": statistics.median(times), "search_p95_ms": statistics.quantiles(times, n=20)[18]}
 
 
-async def measured(url: str, passages: int, indexed: int) -> dict[str, float]:
-    """All figures."""
+async def measured(
+    url: str, passages: int, indexed: int, *, texts: int = 2_000, pages: int = 300, searches: int = 200
+) -> dict[str, float]:
+    """All figures.
+
+    Args:
+        url: Of PostgreSQL.
+        passages: In the collection that is searched.
+        indexed: After which the rate of the index is taken.
+        texts: That differ among them.
+        pages: Of the PDF that is read.
+        searches: That are timed.
+    """
     rng = random.Random(7)  # noqa: S311 - the same texts each time
     words = vocabulary(rng)
-    pool = [prose(rng, words, 4_000) for _ in range(2_000)]
-    figures = chunking(rng, words) | marking(pool) | pages_memory(rng, words)
+    pool = [prose(rng, words, 4_000) for _ in range(texts)]
+    figures = chunking(rng, words) | marking(pool) | pages_memory(rng, words, pages)
     await upgrade(url)
     async with Store.connect(url) as store:
         collection = await store.collections.create("bench", CollectionSettings(), tenant=TENANT)
         figures["passages"] = passages
         figures["text_searchable_per_s"] = await writing(store, collection.id, rng, pool, passages)
         figures |= await indexing(store, collection.id, pool, indexed)
-        return figures | await searching(store, rng, words)
+        return figures | await searching(store, rng, words, searches)
 
 
 def main() -> None:
