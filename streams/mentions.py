@@ -31,12 +31,37 @@ _PLAIN: Final = frozenset(
 """Fields of an entry that say what happened to whom, and nothing of what it was about."""
 
 
+_E164: Final = re.compile(r"\+([1-9]\d{6,14})")
+_SEPARATOR: Final = r"(?:[\s().\-/\u00a0\u202f\u2011]|%20|&nbsp;){0,4}"
+"""What people write between the digits of a number."""
+_LONG_CODE: Final = re.compile(r"2[1-689]|3[578]|42|5[09]|6[7-9]|8[0578]|9[679]")
+"""How country codes of three digits begin; those with 1 and 7 have one, the rest two.
+
+Source: ITU-T E.164, list of assigned country codes.
+"""
+_TAIL: Final = 7
+_NO_DIGIT: Final = re.compile(rb"\D+")
+_ESCAPED: Final = re.compile(rb"\\+u[0-9a-f]{4}|%20", re.IGNORECASE)
+
+
+def number_pattern(e164: str) -> str:
+    """A pattern for a phone number in whatever way people write it: with its country's code or without.
+
+    Args:
+        e164: ``+`` and 7 to 15 digits.
+    """
+    digits = e164.removeprefix("+")
+    code = 1 if digits[0] in "17" else 3 if _LONG_CODE.match(digits) else 2
+    country = f"(?:\\+|00|%2B)?{_SEPARATOR.join(digits[:code])}{_SEPARATOR}(?:\\(0\\))?{_SEPARATOR}"
+    return rf"(?<!\d)(?:{country}|0{_SEPARATOR})?{_SEPARATOR.join(digits[code:])}(?!\d)"
+
+
 class Mentions:
     """Tells what mentions some words: as whole words, in small or large letters.
 
     Args:
-        words: Each of `LEAST_CHARS` characters at least: ids, addresses, names, numbers as they are written. None: all
-            that there is mentions them.
+        words: Each of `LEAST_CHARS` characters at least: ids, addresses, names, numbers as they are written; a phone
+            number in E.164 stands for every way to write it. None: all that there is mentions them.
 
     Attributes:
         claims: Digests of payloads put aside that mention them; a claim check of one does so too.
@@ -50,17 +75,25 @@ class Mentions:
         if any(len(word) < LEAST_CHARS for word in kept):
             raise ValueError(f"a word that is to be erased has {LEAST_CHARS} characters at least; shorter ones are in")
         self.claims: set[str] = set()
-        self._words = re.compile("|".join(map(_pattern, kept)), re.IGNORECASE)
+        numbers = [word for word in kept if _E164.fullmatch(word)]
+        parts = [number_pattern(word) if word in numbers else _pattern(word) for word in kept]
+        self._words = re.compile("|".join(parts), re.IGNORECASE)
         self.is_everything = not kept
-        runs = [max(_RUN.findall(word.lower()), key=len, default="") for word in kept]
-        self._runs = [run.encode() for run in runs] if all(runs) else []
+        self._tails = [word[-_TAIL:].encode() for word in numbers]
+        runs = [max(_RUN.findall(word.lower()), key=len, default="") for word in kept if word not in numbers]
+        self._is_quick = all(runs)
+        self._runs = [run.encode() for run in runs]
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether it is worth to parse some JSON; however it was quoted."""
-        if self.is_everything or not self._runs or b"$claim" in raw:
+        if self.is_everything or not self._is_quick or b"$claim" in raw:
             return True
         small = raw.lower()
-        return any(run in small for run in self._runs)
+        if any(run in small for run in self._runs):
+            return True
+        # Separators may be escaped, with digits of their own.
+        digits = _NO_DIGIT.sub(b"", _ESCAPED.sub(b"", raw)) if self._tails else b""
+        return any(tail in digits for tail in self._tails)
 
     def text(self, text: str) -> bool:
         """Whether a text mentions them; of JSON, whether a value in it does."""

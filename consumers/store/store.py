@@ -19,10 +19,15 @@ from consumers.store.erasing import Erasing
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
-from consumers.store.leads import LeadLists, Leads
+from consumers.store.lead_erasure import LeadErasure
+from consumers.store.lead_lists import LeadLists
+from consumers.store.lead_suppressions import LeadSuppressions
+from consumers.store.lead_upkeep import LeadUpkeep
+from consumers.store.leads import Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
 from consumers.store.passages import Passages
+from consumers.store.past_runs import PastRuns
 from consumers.store.results import Artifacts, Contributions, Results
 from consumers.store.searching import Searching
 from consumers.store.suppressions import Suppressions
@@ -40,6 +45,7 @@ class Store:
         jobs: History.
         audit: What operators did.
         logs: The jobs' logs.
+        past_runs: What ended jobs needed.
         contributions: What compile reads.
         results: By job and revision.
         artifacts: The jobs' files.
@@ -61,6 +67,9 @@ class Store:
         collected: Documents of collections.
         leads: The lead book.
         lead_lists: What is kept out of it by name.
+        lead_suppressions: Who was erased and stays out.
+        lead_erasure: Erases people everywhere in the database.
+        lead_upkeep: Pages and duplicates of the lead book.
         passages: Of collected documents.
         vectors: Of passages, by model.
         searching: Finds passages.
@@ -71,6 +80,7 @@ class Store:
         self.jobs = Jobs(database)
         self.audit = Audit(database)
         self.logs = Logs(database)
+        self.past_runs = PastRuns(database)
         self.contributions = Contributions(database)
         self.results = Results(database)
         self.artifacts = Artifacts(database)
@@ -95,6 +105,9 @@ class Store:
         self.searching = Searching(database)
         self.leads = Leads(database)
         self.lead_lists = LeadLists(database)
+        self.lead_suppressions = LeadSuppressions(database)
+        self.lead_erasure = LeadErasure(database)
+        self.lead_upkeep = LeadUpkeep(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

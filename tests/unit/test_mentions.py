@@ -127,3 +127,26 @@ def test_no_words_mean_every_payload() -> None:
 def test_a_word_that_stands_everywhere_is_refused() -> None:
     with pytest.raises(ValueError, match="3 characters"):
         Mentions(["ab"])
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        ("+302102617441", "210 2617 441"),
+        ("+302102617441", "0030-210-261.74.41"),
+        ("+302102617441", "tel:+302102617441"),
+        ("+302102617441", "+30 (210) 261 7441"),
+        ("+442079460123", "+44 (0)20 7946 0123"),
+        ("+442079460123", "020 7946 0123"),
+        ("+14155550123", "(415) 555-0123"),
+        ("+351212345678", "+351 21 234 56 78"),
+        ("+351212345678", "212%20345678"),
+    ],
+)
+def test_a_phone_number_is_found_however_it_is_written(number: str, written: str) -> None:
+    mentions = Mentions([number])
+    assert mentions.text(f"call {written} now")
+    assert mentions.may_be_in(f'{{"phone":"{written}"}}'.encode())
+    assert mentions.value({"phone": [written]})
+    assert not mentions.text("call 210 2617 442 or 9210261744155 now")
+    assert not mentions.may_be_in(b'{"phone":"210 2617 442"}')
