@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from consumers.store.models import (
@@ -17,6 +17,8 @@ from consumers.store.models import (
     Collection,
     Contribution,
     JobArtifact,
+    MemoEntry,
+    MemoUse,
     PassageRow,
     Upload,
 )
@@ -295,7 +297,7 @@ class CollectedDocuments:
         return Traces(tuple(sorted(words)), tuple(sorted(found)))
 
     async def remove(self, document_id: str, *, tenant: str) -> tuple[str, ...]:
-        """Remove a document with its passages and vectors, those kept for their texts with them.
+        """Remove a document with its passages and vectors, those kept for their texts, and what was remembered of it.
 
         Returns:
             Digests of bytes that nothing refers to any more, to be removed from the artifact store.
@@ -306,6 +308,12 @@ class CollectedDocuments:
             await session.execute(
                 delete(CachedVector).where(CachedVector.tenant == tenant, CachedVector.sha256.in_(texts))
             )
+            # What was remembered of reading it has its text, and not its id.
+            tasks = select(Contribution.job_id, Contribution.task).where(
+                Contribution.tenant == tenant, Contribution.payload["document_id"].astext == document_id
+            )
+            keys = select(MemoUse.key).where(MemoUse.tenant == tenant, tuple_(MemoUse.job_id, MemoUse.task).in_(tasks))
+            await session.execute(delete(MemoEntry).where(MemoEntry.tenant == tenant, MemoEntry.key.in_(keys)))
             gone = (
                 await session.execute(
                     delete(CollectedDocument)

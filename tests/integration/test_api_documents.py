@@ -8,11 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+import zstandard
 from PIL import Image
+from sqlalchemy import select
 
 from consumers.documents.flow import flow
 from consumers.maintenance.erase import erase
 from consumers.maintenance.yard import Yard
+from consumers.store.models import MemoEntry
 from schemas.maintenance import Order
 from streams.erase import Erasures
 from tests.support.api_place import ApiPlace, api_place
@@ -143,6 +146,13 @@ async def test_results_to_the_letter_of_before(place: ApiPlace) -> None:
         assert (await place.call("POST", f"tasks/documents/{document}/classify")).status == 404
 
 
+async def memos(place: ApiPlace, tenant: str, words: bytes) -> int:
+    """How many results that are remembered have these words in them."""
+    async with place.services.store.database.begin() as session:
+        bodies = await session.scalars(select(MemoEntry.body).where(MemoEntry.tenant == tenant))
+        return sum(words in zstandard.decompress(body) for body in bodies)
+
+
 async def test_of_a_deleted_document_nothing_is_left_anywhere(
     place: ApiPlace, valkey_url: str, tmp_path: Path, tenant: str
 ) -> None:
@@ -164,6 +174,7 @@ async def test_of_a_deleted_document_nothing_is_left_anywhere(
 
         before = await places()
         assert all(before.values())
+        assert await memos(place, tenant, secret) > 0
         assert any("lifecycle" in name for name in before[gone.encode()])
         assert any("archive" in name for name in before[gone.encode()])
         assert (await place.call("DELETE", f"documents/{gone}")).status == 204
@@ -176,6 +187,9 @@ async def test_of_a_deleted_document_nothing_is_left_anywhere(
         left = await places()
         # The audit log says that it was deleted, by its id.
         assert {word: names for word, names in left.items() if names} == {gone.encode(): {"audit_log"}}
+        kept = await worker.resources.store.memos.of_job(again.body["job_id"], tenant=tenant)
+        assert kept.computed + kept.reused > 0
+        assert await memos(place, tenant, secret) == 0
         assert [one["document"] for one in await search(place, "mill", "wheel turns eastward")] == ["wheel.txt"]
 
 
