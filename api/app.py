@@ -26,6 +26,7 @@ from api.routes import (
     events,
     filings_tasks,
     health,
+    incidents,
     job_parts,
     jobs,
     leads,
@@ -111,6 +112,7 @@ def create_app(
         companies,
         company_statements,
         control,
+        incidents,  # before the letters, whose ids would take its place
         dlq,
         documents,
         emails,

@@ -16,6 +16,7 @@ from api.cli import (
     documents,
     evaluations,
     health,
+    incidents,
     jobs,
     leads,
     letters,
@@ -101,7 +102,7 @@ app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
 for about_files in (audits.audit_page, audits.robots_check):
     app.command(rich_help_panel=OPERATION)(about_files)
 app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
-for mended in (mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
+for mended in (incidents.dlq_incidents, mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
     letters.dlq.command(mended.__name__.removeprefix("dlq_"))(mended)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)
