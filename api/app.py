@@ -13,6 +13,7 @@ from api import problems
 from api.bodies import describe_bodies
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
+    analytics,
     audit_reports,
     audits,
     collected_documents,
@@ -105,6 +106,7 @@ def create_app(
     )
     problems.install(app)
     for routes in (
+        analytics,
         audit_reports,
         audits,
         collected_documents,

@@ -121,6 +121,11 @@ class Hub:
         """Clients that wait now."""
         return sum(map(len, self._by_job.values()))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server stops, so that nobody is to be kept waiting."""
+        return self._closed is not None
+
     async def __aenter__(self) -> Self:
         streams = [keys.lifecycle for keys in self._keys.all_partitions]
         client = connect(self._redis_url, timeout_s=BLOCK_MS / 1_000 + 5, resent=0)

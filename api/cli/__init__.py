@@ -15,6 +15,7 @@ from api.cli import (
     demo,
     documents,
     evaluations,
+    figures,
     health,
     incidents,
     jobs,
@@ -89,6 +90,11 @@ workers = typer.Typer(invoke_without_command=True)
 workers.callback()(processes.worker)
 workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
+live = typer.Typer(invoke_without_command=True)
+live.callback()(processes.analytics)
+live.command("show")(figures.show)
+app.add_typer(live, name="analytics", rich_help_panel=OPERATION)
+app.add_typer(figures.alerts, name="alerts", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
 app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)

@@ -33,6 +33,18 @@ def instant_ms(option: str, text: str | None) -> int:
     return max(1, int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
+def seconds_of(option: str, text: str) -> int:
+    """A length of time: ``90s``, ``30m``, ``2h``, ``1d``.
+
+    Raises:
+        Usage: It is none.
+    """
+    found = _AGO.fullmatch(text.strip())
+    if found is None:
+        raise Usage(f"{option}: {text!r} is no length of time: 90s, 30m, 2h, 1d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
 def past_ms(option: str, text: str, now: datetime) -> int:
     """An instant of the past, as milliseconds since the epoch.
 

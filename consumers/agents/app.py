@@ -8,7 +8,7 @@ What Faust starts for Kafka is switched off in the boot strategy. What its strea
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -27,7 +27,7 @@ class NoBrokerError(RuntimeError):
     """Something was asked of a broker, and there is none: use channels (`stream_channel`, `app.channel`)."""
 
 
-class BrokerlessBoot(BootStrategy):  # type: ignore[misc]
+class BrokerlessBoot(BootStrategy):
     """What a process starts: sensors, tables, agents. Nothing of Kafka, no web server."""
 
     enable_kafka = False
@@ -57,7 +57,7 @@ NoConsumer: Final = type("NoConsumer", (Consumer,), {**_REFUSED, "assignment": l
 """Holds what streams look up, has no partitions, and refuses the rest."""
 
 
-class NoProducer(Producer):  # type: ignore[misc]
+class NoProducer(Producer):
     """Refuses."""
 
     send = _refusing("send")
@@ -65,7 +65,7 @@ class NoProducer(Producer):  # type: ignore[misc]
     create_topic = _refusing("create_topic")
 
 
-class NoTransport(Transport):  # type: ignore[misc]
+class NoTransport(Transport):
     """Leads nowhere."""
 
     Consumer = NoConsumer
@@ -73,8 +73,18 @@ class NoTransport(Transport):  # type: ignore[misc]
     driver_version = "none"
 
 
-class LocalTable(faust.Table):  # type: ignore[misc]
-    """A table in memory, without a changelog: its state is made anew from the stream when a process starts."""
+class LocalTable(faust.Table[Any, Any]):
+    """A table in memory, without a changelog: its state is made anew from the stream when a process starts.
+
+    Attributes:
+        by_window: Of a windowed table: when a window begins, in seconds -> the keys that have something in it.
+        touched: Windows that something was set in, by their begin; whoever looks clears it.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.by_window: dict[float, set[Any]] = {}
+        self.touched: set[float] = set()
+        super().__init__(*arguments, **options)
 
     async def on_start(self) -> None:
         """Start the storage."""
@@ -88,8 +98,29 @@ class LocalTable(faust.Table):  # type: ignore[misc]
         """All is in one place."""
         return 0
 
+    def on_key_set(self, key: Any, value: Any) -> None:
+        """Remember what a window has."""
+        if self.window is not None:
+            begin_s = key[1][0]
+            self.by_window.setdefault(begin_s, set()).add(key)
+            self.touched.add(begin_s)
+        super().on_key_set(key, value)
 
-class BrokerlessApp(faust.App):  # type: ignore[misc]
+    def on_key_del(self, key: Any) -> None:
+        """Forget it."""
+        if self.window is not None:
+            self.by_window.get(key[1][0], set()).discard(key)
+        super().on_key_del(key)
+
+    def forget_before(self, end_s: float) -> None:
+        """Let go of the windows that end before an instant."""
+        size_s: float = cast("Any", self.window).size
+        for begin_s in [begin_s for begin_s in self.by_window if begin_s + size_s <= end_s]:
+            for key in self.by_window.pop(begin_s):
+                self.data.pop(key, None)
+
+
+class BrokerlessApp(faust.App):
     """Faust without a broker; start it with ``await app.start()``, stop it with ``await app.stop()``.
 
     Args:
@@ -107,6 +138,10 @@ class BrokerlessApp(faust.App):  # type: ignore[misc]
         self.transport = NoTransport([_NO_BROKER], self)
         self.producer_transport = self.transport
 
+    def also_start(self, service: Service) -> None:
+        """Start and stop a service with the application."""
+        self._extra_services.append(service)  # type: ignore[arg-type]  # it takes instances too
+
     async def on_start(self) -> None:
         """Let streams flow: Faust has them wait for Kafka to assign partitions."""
         await super().on_start()
@@ -114,6 +149,3 @@ class BrokerlessApp(faust.App):  # type: ignore[misc]
 
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False  # nothing is recovered, and nothing has stopped
-
-
-__all__ = ["BrokerlessApp", "LocalTable", "NoBrokerError", "Service"]

@@ -25,7 +25,7 @@ class Source(Protocol):
         """What an agent or a caller sends to the channel."""
 
 
-class PulledChannel(Channel):  # type: ignore[misc]
+class PulledChannel(Channel[Any]):
     """A channel over a source. Its iterators share the source: each event goes to one of them."""
 
     def __init__(self, app: Any, *, source: Source, **options: Any) -> None:

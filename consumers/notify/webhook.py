@@ -37,15 +37,28 @@ async def send_webhook(
         FetchFailedError: It may be sent again: the receiver tells repeats by the ``webhook-id``.
         PermanentError: The receiver or the guard refused it, or no key to sign it is set.
     """
-    signer = _signer(secret)
-    body = webhook_body(outcome)
     id_ = f"msg_{message_id(outcome, 'webhook', url)}"
+    await post_signed(fetch, url, id_, webhook_body(outcome), secret=secret, now=now, traceparent=traceparent)
+
+
+async def post_signed(
+    fetch: Fetcher, url: str, id_: str, body: bytes, *, secret: SecretStr | None, now: datetime, traceparent: str = ""
+) -> None:
+    """POST a body with its signature.
+
+    Args:
+        id_: The same whenever this is sent again.
+
+    Raises:
+        FetchFailedError: It may be sent again: the receiver tells repeats by the ``webhook-id``.
+        PermanentError: The receiver or the guard refused it, or no key to sign it is set.
+    """
     headers = {
         "Content-Type": "application/json",
         "webhook-id": id_,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signer.sign(id_, now, body.decode()),
-        "traceparent": traceparent,
+        "webhook-signature": _signer(secret).sign(id_, now, body.decode()),
+        **({"traceparent": traceparent} if traceparent else {}),
     }
     await fetch.post(url, body, headers=headers, timeout_s=TIMEOUT_S)
 

@@ -14,7 +14,13 @@ TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f(
 
 
 def letter(ms: int, **fields: Any) -> DeadLetter:
-    row = {"job": "0-a", "stage": "extract", "flow": "audit", "reason": "error", "data": '{"url":"https://A.example/x"}'}
+    row = {
+        "job": "0-a",
+        "stage": "extract",
+        "flow": "audit",
+        "reason": "error",
+        "data": '{"url":"https://A.example/x"}',
+    }
     return DeadLetter(f"0-{ms}-0", {**row, **{name: str(value) for name, value in fields.items()}})
 
 
