@@ -20,6 +20,7 @@ from api.routes import (
     collections,
     companies,
     company_statements,
+    contracts,
     control,
     dlq,
     documents,
@@ -113,6 +114,7 @@ def create_app(
         collections,
         companies,
         company_statements,
+        contracts,
         control,
         incidents,  # before the letters, whose ids would take its place
         dlq,

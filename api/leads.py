@@ -82,25 +82,3 @@ def _row(lead: Lead) -> tuple[Any, ...]:
         lead.rating, lead.reviews, found.builder or "", ", ".join(one.value for one in found.social), lead.source,
         found.origins[0].url if found.origins else "", lead.job_id, lead.created_at.isoformat(),
     )  # fmt: skip
-
-
-async def erase(services: Services, lead_id: str, tenant: str, actor: str) -> None:
-    """Erase a lead and keep it out from now on; the audit log keeps its id only.
-
-    Raises:
-        Problem: The tenant has no such one.
-    """
-    digests = await services.store.leads.erase(lead_id, tenant=tenant)
-    if digests is None:
-        raise no_such(lead_id)
-    for sha256 in digests:
-        await services.blobs.delete(sha256, tenant=tenant)
-    await services.store.audit.record(actor, "lead.erase", lead_id, tenant=tenant)
-
-
-async def erase_by(services: Services, key: str, tenant: str, actor: str) -> list[str]:
-    """Erase every lead that has an address, a number or a domain, and keep it out; answers their ids."""
-    found = await services.store.leads.suppress(key, tenant=tenant)
-    for lead_id in found:
-        await erase(services, lead_id, tenant, actor)
-    return found

@@ -112,9 +112,9 @@ async def fill(store: Store, collection: Collection, paths: list[Path]) -> dict[
     known = np.frombuffer(counted.frequencies or b"", dtype="<u4")
     for document, texts in read:
         vectors = [embed(text, known, counted.counted).tolist() for text in texts]
-        await store.passages.put_vectors(document, NAME, vectors)
+        await store.vectors.put(document, NAME, vectors)
     await store.collections.embedded_with(collection.id, NAME, DIMENSION, tenant=TENANT)
-    await store.passages.ensure_index(NAME, DIMENSION)
+    await store.vectors.ensure_index(NAME, DIMENSION)
     return told
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from schemas.names import LANES, STAGES, Lane, StageName
 from streams.codec import Delivery, deliver
 from streams.connect import AWAY, is_cluster
 from streams.keys import Keys, PartitionKeys, StreamName
 from streams.policy import lane_shares
+
+logger = logging.getLogger(__name__)
 
 GROUP: Final = "millrace"
 DOORBELL_MS: Final = 2_000
@@ -70,11 +73,17 @@ class Reader:
         return self._streams
 
     async def create_groups(self) -> None:
-        """Create the consumer group on every stream, from its first entry; those that exist stay as they are."""
+        """Create the consumer group on every stream, from its first entry; those that exist stay as they are.
+
+        A full server makes none: those that are missing are asked for again when they are read.
+        """
         pipe = self._client.pipeline(transaction=False)
         for key in self._streams:
             pipe.xgroup_create(key, GROUP, id="0", mkstream=True)
         for answer in await pipe.execute(raise_on_error=False):
+            if isinstance(answer, OutOfMemoryError):
+                logger.warning("no consumer groups are made, the server is full: %s", answer)
+                return
             if isinstance(answer, Exception) and not str(answer).startswith("BUSYGROUP"):
                 raise answer
 

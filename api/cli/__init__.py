@@ -10,6 +10,7 @@ import typer
 from api.cli import (
     audits,
     backup,
+    bundles,
     care,
     companies,
     demo,
@@ -83,8 +84,10 @@ app.add_typer(
     short_help="Run a job in this process, without servers (--inline).", subcommand_metavar="FLOW [ARGS]...",
     help="Run a job in this process, without servers: the same handlers, and their exceptions come through.",
 )  # fmt: skip
-for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
+for about_jobs in (jobs.jobs, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
     app.command(rich_help_panel=JOBS)(about_jobs)
+bundles.job.command("show")(jobs.job)
+app.add_typer(bundles.job, name="job", rich_help_panel=JOBS)
 
 workers = typer.Typer(invoke_without_command=True)
 workers.callback()(processes.worker)
@@ -96,6 +99,7 @@ live.command("show")(figures.show)
 app.add_typer(live, name="analytics", rich_help_panel=OPERATION)
 app.add_typer(figures.alerts, name="alerts", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
+app.command(rich_help_panel=FLOWS)(documents.answer)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
 app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 

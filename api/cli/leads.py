@@ -160,14 +160,14 @@ def leads_export(
 def leads_erase(lead_id: LeadId, *, as_json: Json = False) -> None:
     """Erase a lead and keep it out: the next crawl does not bring it back."""
     from api.cli.lookup import TENANT, here, need_store
-    from api.leads import erase
+    from api.lead_erasure import erase_lead
     from api.problems import Problem
 
     async def act() -> None:
         async with here() as services:
             need_store(services)
             try:
-                await erase(services, lead_id, TENANT, "cli")
+                await erase_lead(services, lead_id, TENANT, "cli")
             except Problem:
                 raise _no_such(lead_id) from None
 

@@ -9,7 +9,7 @@ import orjson
 
 from consumers.analytics.rules import CURES, Alert
 from consumers.flow import Flows
-from consumers.notify.webhook import post_signed
+from consumers.notify.webhook import Call, send_webhook
 from consumers.submit import submit
 from schemas.jobs import JobRequest
 from streams.errors import Refused
@@ -50,9 +50,9 @@ class Teller:
         if self._settings.alert_webhook is not None:
             now = datetime.now(UTC)
             body = orjson.dumps({**news_of(alert), "timestamp": now.isoformat(), "id": news_id})
-            await post_signed(
-                self._fetch, self._settings.alert_webhook, f"msg_alert_{news_id}", body,
-                secret=self._settings.webhook_secret, now=now,
+            await send_webhook(
+                self._fetch, self._settings.alert_webhook, Call(f"msg_alert_{news_id}", body),
+                secret=self._settings.webhook_secret, traceparent="", now=now,
             )  # fmt: skip
 
     async def _mail(self, alert: Alert, news_id: str) -> None:

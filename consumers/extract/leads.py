@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from consumers.audit.document import Document
 from consumers.audit.page import read_page
 from consumers.contacts.read import Contact, contacts_of, merged
-from consumers.leads.identity import domain_of
-from consumers.leads.qualify import phone_of
+from consumers.leads.identity import domain_of, phone_of
+from consumers.leads.let_in import ERASED, let_in_lead
 from consumers.leads.site import builder_of, problems_of
 from consumers.net.visit import DISALLOWED
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
-from schemas.leads import FoundLead, LeadsSpec, Origin, Reached, VisitedSite
+from schemas.leads import FoundLead, LeadsSpec, Left, Origin, Reached, VisitedSite
 from streams.policy import RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ async def extract(visited: VisitedSite, ctx: StageContext) -> Outcome:
     lead = await asyncio.to_thread(_read, visited, bodies, spec.region)
     business = visited.business
     origin = Origin(job_id=ctx.job_id, key=business.key, source=business.source, url=business.source_url)
-    await ctx.collect(lead.model_copy(update={"origins": (origin,)}))
+    let_in = await let_in_lead(lead.model_copy(update={"origins": (origin,)}), ctx)
+    await ctx.collect(let_in or Left(key="", left=ERASED))
     return Done()
 
 

@@ -20,7 +20,7 @@ from consumers.flow import Flows
 from consumers.outcome import Cancel, Done, Outcome, Reject, Snooze
 from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
-from consumers.worker.context import Workbench, WorkerContext
+from consumers.worker.context import EMITTED_TOGETHER, Workbench, WorkerContext
 from consumers.worker.control import Control
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
@@ -308,8 +308,12 @@ class Executor(Service):
                 entry.job, outcome.result.model_dump(mode="json"), tenant=entry.tenant, revision=entry.revision,
                 expires_at=datetime.now(UTC) + timedelta(seconds=kept_s),
             )  # fmt: skip
-        if outcome.emits:
-            emissions = await encode(outcome.emits, stage, self._bench.resources.blobs, entry.tenant)
+        emits = outcome.emits
+        if len(emits) > EMITTED_TOGETHER:  # what would hold up the server, as one call, goes before
+            await context.emit(*emits[:-EMITTED_TOGETHER])
+            emits = emits[-EMITTED_TOGETHER:]
+        if emits:
+            emissions = await encode(emits, stage, self._bench.resources.blobs, entry.tenant)
         for missing in outcome.missing:
             context.log.warning("missing: %s", missing)
         return Completion(entry, emissions, context.traceparent, len(outcome.missing), one.is_touched, context.collects)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import psutil
 from mode import Service
+from redis.exceptions import OutOfMemoryError
 
 from consumers.worker.watchdog import is_deaf
 from streams.connect import AWAY
@@ -41,7 +42,7 @@ class Presence(Service):
         while not self.should_stop:
             try:
                 await self._write(process)
-            except AWAY as error:
+            except (*AWAY, OutOfMemoryError) as error:
                 logger.debug("presence is not written: %s", error)
             await self.sleep(EVERY_S)
 

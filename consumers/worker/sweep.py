@@ -7,6 +7,7 @@ import logging
 from typing import Final
 
 from mode import Service
+from redis.exceptions import OutOfMemoryError
 
 from consumers.worker.hand import Hand
 from consumers.worker.signals import Signals
@@ -57,8 +58,8 @@ class ReclaimLoop(Service):
                         entries = await self._reclaimer.sweep(hand.free(), clock, hand.entries, hand.places())
                         self._take(entries)
                         self._signals.send("reclaimer.swept", len(entries))
-                except AWAY as error:
-                    logger.warning("the log is away, nothing is reclaimed: %s", error)
+                except (*AWAY, OutOfMemoryError) as error:
+                    logger.warning("the log is away or full, nothing is reclaimed: %s", error)
             await self.sleep(min(GIVEN_BACK_EVERY_S, self._interval_s / 2))
 
     async def stop_taking(self) -> None:
@@ -92,7 +93,8 @@ class TimerLoop(Service):
                     busy = busy or promoted == PAGE
                     if promoted:
                         self._signals.send("timers.promoted", promoted)
-            except AWAY as error:
-                logger.warning("the log is away, nothing is promoted: %s", error)
+            except (*AWAY, OutOfMemoryError) as error:  # what is due is new to its stream: it waits for memory too
+                logger.warning("the log is away or full, nothing is promoted: %s", error)
+                await self.sleep(TIMERS_EVERY_S * 5)
             if not busy:
                 await self.sleep(TIMERS_EVERY_S)

@@ -117,6 +117,22 @@ async def test_a_dry_run_submits_nothing(place: ApiPlace) -> None:
     assert (await place.call("GET", "jobs")).body["items"] == []
 
 
+async def test_a_dry_run_says_what_jobs_alike_needed(place: ApiPlace) -> None:
+    unknown = (await place.call("POST", "jobs?dry_run=true", PROBE)).body["estimate"]
+    assert (unknown["based_on"], unknown["alike"], unknown["duration_s"]) == (0, "none", None)
+    assert unknown["caps"]["job_tokens"] == place.settings.llm_job_tokens
+    async with place.worker(with_history=True):
+        jobs = [await place.submit() for _ in range(2)]
+        for job in jobs:
+            await place.call("GET", f"jobs/{job}?wait=20")
+
+        async def is_known() -> bool:
+            told = (await place.call("POST", "jobs?dry_run=true", PROBE)).body["estimate"]
+            return bool(told["based_on"] == len(jobs) and told["entries"]["p50"] > 0)
+
+        await until(is_known)
+
+
 async def test_a_job_waits_for_its_time_or_expires(place: ApiPlace) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     delayed = await place.submit(run_at=later.isoformat())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumers.leads import listing
 from consumers.leads.flow import flow
 from consumers.net.browser import chromium
 from consumers.store.leads import LeadFilter
@@ -83,6 +84,27 @@ async def test_every_business_of_a_listing_is_found_once(here: Place, listed: li
     assert (first.builder, set(first.problems)) == ("WordPress", {"no_https", "not_mobile", "old"})
 
 
+@pytest.mark.skipif(not has_chromium(), reason="no Chromium")
+async def test_cards_that_never_fill_or_open_are_told_and_a_page_that_hangs_is_ended(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "ANSWER_S", 1.5)
+    businesses = invented(12)
+    businesses[4] |= {"never": True}
+    businesses[5] |= {"blank": True}
+    businesses[10] |= {"hangs": True}
+    async with ListingSite(businesses) as site:
+        recipe = {**RECIPE, "settle_s": 1.0, "detail_s": 0.5}
+        record = await here.run(source="browser", url=site.url, recipe=recipe, website="none")
+        assert site.asked.count("/listing") == 2
+    assert await here.errors(record.job_id) == []
+    assert (record.status, record.number("missing")) == ("partial", 2)
+    done = await result(here, record.job_id)
+    assert (done.businesses, len(done.leads)) == (11, 4)
+    pictures = await here.store.artifacts.of(record.job_id, tenant=TENANT)
+    assert all(one.name.startswith("failed-listing-") for one in pictures)
+
+
 async def test_from_a_file_to_the_book_and_out_of_it_for_good(here: Place) -> None:
     await here.store.lead_lists.block("phone", "+302105012345", "a customer", tenant=TENANT)
     async with serve({"/list.csv": CSV}) as url:
@@ -96,9 +118,12 @@ async def test_from_a_file_to_the_book_and_out_of_it_for_good(here: Place) -> No
         assert {one["code"] for one in lead.reasons} == {"no_website", "phone", "liked"}
         again = await result(here, (await here.run(**asked)).job_id)
         assert (again.new, [one.lead_id for one in again.leads]) == (0, [lead.id])
-        assert await here.store.leads.erase(lead.id, tenant=TENANT) == ()
+        seal = await here.store.lead_suppressions.seal(here.worker.settings, here.worker.resources.blobs)
+        gone = await here.store.lead_erasure.leads([lead.id], tenant=TENANT, seal=seal)
+        assert (gone.leads, gone.digests) == ((lead.id,), frozenset())
         assert await here.store.leads.get(lead.id, tenant=TENANT) is None
-        erased = await result(here, (await here.run(**asked)).job_id)
-        assert (erased.suppressed, erased.leads) == (1, ())
-    collected = [one async for one in here.store.contributions.of(record.job_id, tenant=TENANT)]
-    assert all("Sleepy" not in str(one) for one in collected)
+        here_again = await here.run(**asked)
+        erased = await result(here, here_again.job_id)
+        assert (erased.suppressed, erased.leads, erased.businesses) == (2, (), 4)
+        collected = [one async for one in here.store.contributions.of(here_again.job_id, tenant=TENANT)]
+    assert all("Sleepy" not in str(one) and "102619999" not in str(one) for one in collected)
