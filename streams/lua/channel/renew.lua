@@ -9,6 +9,6 @@ for at = 3, #ARGV, 2 do
   local id, delivery = ARGV[at], tonumber(ARGV[at + 1])
   if holds(KEYS[1], group, consumer, id, delivery) then kept[#kept + 1] = id else lost[#lost + 1] = id end
 end
--- JUSTID counts no delivery.
+-- No delivery is counted by that.
 if kept[1] then redis.call('XCLAIM', KEYS[1], group, consumer, 0, unpack(justid(kept))) end
 return lost
