@@ -161,7 +161,7 @@ async def test_after_a_kill_the_windows_are_those_of_a_process_that_was_not_kill
 async def test_one_of_two_leads_and_the_other_takes_over(
     valkey_url: str, redis: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "LEASE_MS", 400)
+    monkeypatch.setattr(process, "LEASE_MS", 5_000)
     monkeypatch.setattr(process, "RENEW_S", 0.1)
     settings = Settings(namespace=namespace)
     first, second = Analytics(settings, valkey_url), Analytics(settings, valkey_url)
@@ -174,7 +174,7 @@ async def test_one_of_two_leads_and_the_other_takes_over(
             await until(lambda: leads(second))
             assert not first.leads
             # As though the leader were stopped: its lease runs out, and it sees that another one leads.
-            await redis.set(f"{namespace}:analytics:lead", first.name, px=400)
+            await redis.set(f"{namespace}:analytics:lead", first.name, px=5_000)
             await until(lambda: leads(first))
             await until(lambda: _not(second))
         await until(lambda: leads(second))
