@@ -170,8 +170,8 @@ async def test_one_of_two_leads_and_the_other_takes_over(
         return one.leads
 
     async with running(second):
+        await until(lambda: leads(second))
         async with running(first):
-            await until(lambda: leads(second))
             assert not first.leads
             # As though the leader were stopped: its lease runs out, and it sees that another one leads.
             await redis.set(f"{namespace}:analytics:lead", first.name, px=5_000)
