@@ -15,6 +15,7 @@ from api.dashboard import changes, door, pages
 from api.dashboard.board import Board
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
+    analytics,
     audit_reports,
     audits,
     collected_documents,
@@ -29,6 +30,7 @@ from api.routes import (
     events,
     filings_tasks,
     health,
+    incidents,
     job_parts,
     jobs,
     leads,
@@ -110,6 +112,7 @@ def create_app(
     )
     problems.install(app)
     for routes in (
+        analytics,
         audit_reports,
         audits,
         collected_documents,
@@ -118,6 +121,7 @@ def create_app(
         company_statements,
         contracts,
         control,
+        incidents,  # before the letters, whose ids would take its place
         dlq,
         documents,
         emails,

@@ -130,6 +130,11 @@ class Hub:
         """Why nobody is told anything any more; None while the server runs."""
         return self._closed
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server stops, so that nobody is to be kept waiting."""
+        return self._closed is not None
+
     async def __aenter__(self) -> Self:
         streams = [keys.lifecycle for keys in self._keys.all_partitions]
         client = connect(self._redis_url, timeout_s=BLOCK_MS / 1_000 + 5, resent=0)

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from api.live import LiveEntry, place_of
 from api.problems import Problem
 from api.views import is_over, live_view, past_view
@@ -187,9 +189,16 @@ async def _past(services: Services, found: Found, after: tuple[int, int]) -> Asy
                 "task": event.task, "stage": event.stage, "attempt": event.attempt, "delivery": event.delivery,
                 "worker": event.worker, "status": event.status, "reason": event.reason,
                 "started_at": int(event.started_at.timestamp() * 1_000) if event.started_at else None,
+                "emitted": _emitted(event.opened),
             }  # fmt: skip
             yield LiveEntry(event.entry_id, {name: str(value) for name, value in told.items() if value is not None})
         cursor = page.next
+
+
+def _emitted(opened: list[Any] | None) -> str | None:
+    if not opened:
+        return None
+    return orjson.dumps([{"task": task, "stage": stage} for task, stage in opened]).decode()
 
 
 async def _is_over(services: Services, job_id: str) -> bool:

@@ -5,6 +5,7 @@
     millrace up            embedded servers, their revival, what is shown
     └── supervisor         forks, restarts, drains; one thread, no event loop
         ├── api            uvicorn on the socket that was bound before anything was started
+        ├── analytics      Faust beside the stages: windows and alerts, by one elected process
         └── worker ...     one consumer each, on uvloop
 
 The supervisor is a process group of its own: Ctrl-C reaches this process alone, which passes it on. When this process
@@ -100,6 +101,7 @@ class Plan:
         api: Bound socket of the API; None for no API.
         log: File that takes the processes' log lines; None leaves them on stderr.
         beside: More processes, such as the demo's site.
+        analytics: A candidate for the elected process of the live analytics.
     """
 
     place: Place
@@ -107,6 +109,7 @@ class Plan:
     api: socket.socket | None = None
     log: Path | None = None
     beside: tuple[Role, ...] = field(default=())
+    analytics: bool = False
 
 
 def worker_options(workers: Workers, process: str, *, has_store: bool) -> WorkerOptions:
@@ -167,6 +170,8 @@ class Tree:
         roles = [*plan.beside]
         if plan.api is not None:
             roles.append(Role("api", 1, functools.partial(_api, plan)))
+        if plan.analytics:
+            roles.append(Role("analytics", 1, functools.partial(_analytics, plan)))
         if plan.workers.processes:
             run, on_death = functools.partial(_worker, plan), functools.partial(_disown, plan)
             roles.append(Role("worker", plan.workers.processes, run, on_death=on_death, most=plan.workers.most))
@@ -323,6 +328,27 @@ def _api(plan: Plan, process: str) -> None:
     )  # fmt: skip
     try:
         Server(config, app).run(sockets=[plan.api])
+    finally:
+        tracing.shutdown()
+
+
+def _analytics(plan: Plan, process: str) -> None:
+    """Be a candidate for the live analytics until told to stop."""
+    from consumers.analytics.process import run  # noqa: PLC0415 - workers do without Faust
+
+    telemetry.setup_logging()
+    for name in ("faust", "mode", "consumers.agents"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    Service.mundane_level = "debug"
+    tracing = telemetry.start(instance=process)
+
+    async def be_one() -> None:
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+        await run(plan.place.settings, plan.place.redis_url, installed(), told)
+
+    try:
+        uvloop.run(be_one())
     finally:
         tracing.shutdown()
 

@@ -285,6 +285,23 @@ class Settings(BaseSettings):
     events_secret: SecretStr | None = None
     """HMAC key for ``<namespace>:events``. Set: entries without a valid ``sig`` are refused."""
 
+    # Alerts of the live analytics; to `digest_to` and `alert_webhook`
+
+    alert_webhook: Annotated[str, _url("http", "https")] | None = None
+    """Where alerts are POSTed, signed with `webhook_secret`; a host within your network must be in `allow_hosts`."""
+
+    alert_queue: Annotated[int, Field(ge=1)] = 10_000
+    """Entries of a stage that wait for a worker, beyond which the queue is too long."""
+
+    alert_failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Share of a stage's tasks of the last five minutes that died, beyond which it is an alert."""
+
+    alert_quiet_minutes: Annotated[float, Field(gt=0)] = 10.0
+    """Minutes without a finished task, while tasks are open, beyond which it is an alert."""
+
+    alert_dlq: Annotated[int, Field(ge=1)] = 50
+    """Dead letters more than a quarter of an hour ago, beyond which it is an alert."""
+
     # HTTP
 
     api_host: str = "127.0.0.1"

@@ -12,6 +12,7 @@ from typing import Any, Final
 from streams import scripts
 from streams.codec import host_of
 from streams.errors import Refused
+from streams.incidents import fingerprint_of
 from streams.keys import PartitionKeys
 from streams.log import DeadLetter, Log
 from streams.moves import KeyTable
@@ -37,6 +38,7 @@ class LetterFilter:
 
     Attributes:
         host: Of the address that the payload is about.
+        incident: Id of the incident that they are part of (`streams.incidents`).
         with_strays: Beside a tenant's letters also those that never were of a job, and so are nobody's.
         since_ms, until_ms: When it died, milliseconds since the epoch, both inclusive; 0 for no bound.
         quarantined: Only those in quarantine (True), or only those that are not.
@@ -52,6 +54,7 @@ class LetterFilter:
     until_ms: int = 0
     quarantined: bool | None = None
     with_strays: bool = True
+    incident: str = ""
 
     def takes(self, letter: DeadLetter, tenant: str, max_redrives: int) -> bool:
         """Whether a letter of this tenant is meant; its time was looked at before."""
@@ -65,6 +68,7 @@ class LetterFilter:
             and (self.tenant in {"", tenant} or (not tenant and self.with_strays))
             and (self.quarantined is None or self.quarantined == (letter.redriven >= max_redrives))
             and (not self.host or self.host.lower() == host_of(row.get("data", "").encode()))
+            and (not self.incident or self.incident == fingerprint_of(letter).id)
         )
 
 
@@ -133,6 +137,13 @@ class DeadLetters:
                 if is_meant:
                     found.append(letter)
         return found, None
+
+    async def meant(self, chosen: LetterFilter) -> AsyncGenerator[tuple[DeadLetter, str]]:
+        """All that are meant, each with its tenant, newest first."""
+        async with aclosing(self._scan(chosen, None, newest_first=True)) as letters:
+            async for letter, is_meant in letters:
+                if is_meant:
+                    yield letter, await self.tenant_of(letter)
 
     async def count(self, chosen: LetterFilter) -> Counted:
         """All that are meant."""

@@ -17,7 +17,9 @@ from api.cli import (
     demo,
     documents,
     evaluations,
+    figures,
     health,
+    incidents,
     jobs,
     leads,
     letters,
@@ -92,6 +94,11 @@ workers = typer.Typer(invoke_without_command=True)
 workers.callback()(processes.worker)
 workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
+live = typer.Typer(invoke_without_command=True)
+live.callback()(processes.analytics)
+live.command("show")(figures.show)
+app.add_typer(live, name="analytics", rich_help_panel=OPERATION)
+app.add_typer(figures.alerts, name="alerts", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
 app.command(rich_help_panel=FLOWS)(documents.answer)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
@@ -106,7 +113,7 @@ app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
 for about_files in (audits.audit_page, audits.robots_check):
     app.command(rich_help_panel=OPERATION)(about_files)
 app.add_typer(evaluations.evaluations, name="eval", rich_help_panel=OPERATION)
-for mended in (mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
+for mended in (incidents.dlq_incidents, mend.dlq_retry, mend.dlq_edit, mend.dlq_drop):
     letters.dlq.command(mended.__name__.removeprefix("dlq_"))(mended)
 app.add_typer(letters.dlq, name="dlq", rich_help_panel=OPERATION)
 app.add_typer(limits.limits, name="limits", rich_help_panel=OPERATION)

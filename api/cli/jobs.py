@@ -67,9 +67,26 @@ def jobs(
         next_step((f"job {found[0].job_id}", "shows one"))
 
 
-def job(job_id: JobArgument, *, as_json: Json = False) -> None:
-    """Show a job."""
+def job(
+    job_id: JobArgument,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As it was then: 03:12 (the last one, local), 2030-01-31T02:12Z, 2h ago."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a job, as it is or as it was."""
     from api.cli.lookup import here
+
+    if at is not None:
+        from datetime import datetime
+
+        from api.cli.past import show_past
+        from api.cli.typed import past_ms
+
+        run(show_past(job_id, past_ms("--at", at, datetime.now().astimezone()), as_json=as_json))
+        return
 
     async def show() -> None:
         async with here() as services:

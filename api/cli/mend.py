@@ -67,6 +67,17 @@ def dlq_retry(
     _tell(run(act()), "redriven", "run again", as_json=as_json)
 
 
+def redrive_chosen(chosen: "LetterFilter", *, rate: float | None, dry_run: bool, as_json: bool) -> None:
+    """Put what a filter means back to work, and say so."""
+    from api.cli.lookup import here
+
+    async def act() -> "Worked | Counted":
+        async with here() as services:
+            return await _retry(services, [], chosen, rate=rate, force=False, dry_run=dry_run)
+
+    _tell(run(act()), "redriven", "run again", as_json=as_json)
+
+
 def dlq_edit(
     letter_id: Letter,
     *,
@@ -263,7 +274,7 @@ async def _bounded(letters: "DeadLetters", chosen: "LetterFilter") -> "LetterFil
 
 
 def _said(chosen: "LetterFilter") -> str:
-    named = ((name, getattr(chosen, name)) for name in ("stage", "flow", "reason", "tenant", "host", "job"))
+    named = ((name, getattr(chosen, name)) for name in ("stage", "flow", "reason", "tenant", "host", "job", "incident"))
     return " ".join(f"{name}={value}" for name, value in named if value) or "all"
 
 

@@ -1,4 +1,4 @@
-"""Commands that run processes: `up`, `api`, `worker`."""
+"""Commands that run processes: `up`, `api`, `analytics`, `worker`."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,8 @@ def up(*, port: Port = None, processes: Processes = None, as_json: Json = False)
     from api.up import Workers
     from schemas.settings import load_settings
 
-    _run(load_settings(), Workers(processes or default_processes()), api=True, port=port, join=False, as_json=as_json)
+    workers = Workers(processes or default_processes())
+    _run(load_settings(), workers, api=True, port=port, join=False, as_json=as_json, analytics=True)
 
 
 def api(*, port: Port = None, as_json: Json = False) -> None:
@@ -38,6 +39,16 @@ def api(*, port: Port = None, as_json: Json = False) -> None:
     from schemas.settings import load_settings
 
     _run(load_settings(), Workers(0), api=True, port=port, join=True, as_json=as_json)
+
+
+def analytics(ctx: typer.Context, *, as_json: Json = False) -> None:
+    """Run the live analytics alone, beside workers that run elsewhere; of several processes one is elected."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from api.up import Workers
+    from schemas.settings import load_settings
+
+    _run(load_settings(), Workers(0), api=False, port=None, join=True, as_json=as_json, analytics=True)
 
 
 def worker(
@@ -120,7 +131,16 @@ def _chosen(option: str, given: Names, known: tuple[Any, ...]) -> tuple[Any, ...
     return tuple(one for one in known if one in names)
 
 
-def _run(settings: "Settings", workers: "Workers", *, api: bool, port: int | None, join: bool, as_json: bool) -> None:
+def _run(
+    settings: "Settings",
+    workers: "Workers",
+    *,
+    api: bool,
+    port: int | None,
+    join: bool,
+    as_json: bool,
+    analytics: bool = False,
+) -> None:
     from api.cli.watch import Watch, leave_on_sigterm
     from api.environment import hosted
     from api.up import Plan, Tree, listen
@@ -135,7 +155,7 @@ def _run(settings: "Settings", workers: "Workers", *, api: bool, port: int | Non
             if bound is not None:
                 _check_reach(host.place)
             log = watch.log_file(settings)
-            tree = Tree.start(Plan(host.place, workers, api=bound, log=log))
+            tree = Tree.start(Plan(host.place, workers, api=bound, log=log, analytics=analytics))
             address = bound.getsockname()[:2] if bound is not None else None
             code = watch.until_ended(tree, host, workers, address, log)
     except AlreadyRunning as error:
@@ -160,4 +180,4 @@ def _check_reach(place: "Place") -> None:
     check_listen(place.settings.api_host, run(has_keys()))
 
 
-__all__ = ["api", "up", "worker"]
+__all__ = ["analytics", "api", "up", "worker"]

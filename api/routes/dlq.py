@@ -42,6 +42,7 @@ class Chosen(Asked):
     tenant: str | None = None
     host: str | None = None
     job: str | None = None
+    incident: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
 
@@ -95,6 +96,7 @@ async def list_dead_letters(
     tenant: Annotated[str | None, Query(max_length=64)] = None,
     host: Annotated[str | None, Query(max_length=255)] = None,
     job: Annotated[str | None, Query(max_length=128)] = None,
+    incident: Annotated[str | None, Query(max_length=12)] = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
     quarantined: bool | None = None,  # noqa: FBT001 - a query parameter
@@ -106,8 +108,11 @@ async def list_dead_letters(
     With filters a page may be short before the end: follow `next` until it is null.
     """
     services = services_of(request)
-    chosen = Chosen(stage=stage, flow=flow, reason=reason, tenant=tenant, host=host, job=job, since=since, until=until)
-    meant = replace(_filter(chosen, caller), quarantined=quarantined)
+    chosen = Chosen(
+        stage=stage, flow=flow, reason=reason, tenant=tenant, host=host, job=job, incident=incident, since=since,
+        until=until,
+    )  # fmt: skip
+    meant = replace(filter_of(chosen, caller), quarantined=quarantined)
     after = _place(*read_cursor(cursor, int, int, int)) if cursor is not None else None
     letters, following = await DeadLetters(services.log).find(meant, after=after, limit=limit)
     most = services.settings.max_redrives
@@ -120,8 +125,15 @@ async def retry_dead_letters(request: Request, caller: Operator) -> Response:
 
     `dry_run` counts them. A request takes at most `limit` letters and 20 s: send its `next` as `cursor` to go on.
     """
-    services = services_of(request)
-    asked = fit(RetryRequest, await read_json(request), "the redrive")
+    return await redrive(services_of(request), caller, fit(RetryRequest, await read_json(request), "the redrive"))
+
+
+async def redrive(services: Services, caller: Caller, asked: RetryRequest) -> Response:
+    """Carry a redrive out.
+
+    Raises:
+        Problem: ``invalid-request``: it names no letters.
+    """
     if asked.force and not asked.ids:
         raise Problem("invalid-request", "force is for letters that are named by `ids`: quarantine guards the others")
     letters = DeadLetters(services.log)
@@ -238,13 +250,18 @@ async def _named(services: Services, caller: Caller, dead_ids: tuple[str, ...]) 
     return found
 
 
-def _filter(chosen: Chosen, caller: Caller) -> LetterFilter:
+def filter_of(chosen: Chosen, caller: Caller) -> LetterFilter:
+    """The letters that a caller means.
+
+    Raises:
+        Problem: ``forbidden``: it names another tenant.
+    """
     tenant = tenant_asked(caller, chosen.tenant)
     is_operators = tenant == DEFAULT_TENANT and caller.may("operate")
     return LetterFilter(
         stage=chosen.stage or "", flow=chosen.flow or "", reason=chosen.reason or "", tenant=tenant,
-        host=chosen.host or "", job=chosen.job or "", since_ms=_ms(chosen.since), until_ms=_ms(chosen.until),
-        with_strays=is_operators and chosen.tenant is None,
+        host=chosen.host or "", job=chosen.job or "", incident=chosen.incident or "", since_ms=_ms(chosen.since),
+        until_ms=_ms(chosen.until), with_strays=is_operators and chosen.tenant is None,
     )  # fmt: skip
 
 
@@ -254,10 +271,10 @@ async def _meant(services: Services, caller: Caller, asked: DropRequest) -> tupl
     Raises:
         Problem: Neither filters nor `all` were given.
     """
-    names = ("stage", "flow", "reason", "tenant", "host", "job", "since", "until")
+    names = ("stage", "flow", "reason", "tenant", "host", "job", "incident", "since", "until")
     if not asked.all and all(getattr(asked, name) is None for name in names):
         raise Problem("invalid-request", f'say which letters: ids, {", ".join(names)}, or "all": true')
-    chosen = _filter(asked, caller)
+    chosen = filter_of(asked, caller)
     if asked.cursor is not None:
         parts = read_cursor(asked.cursor, int, int, int, int, int)
         ms, seq, partition, until_ms, due_ms = (int(str(part)) for part in parts)

@@ -12,6 +12,7 @@ from api.bodies import body_schema, fit, read_json
 from api.job_list import JobFilter, page_of_jobs
 from api.json_response import Json, items
 from api.look import find, wait_for_end
+from api.past import past_job, past_job_view
 from api.problems import Problem
 from api.services import services_of
 from api.submission import accept, dry_run, end
@@ -97,10 +98,16 @@ async def get_job(
     caller: Reader,
     job_id: str,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
+    at: AwareDatetime | None = None,
 ) -> Response:
-    """A job; with `wait`, answered when it has ended, or after so many seconds."""
+    """A job; with `wait`, answered when it has ended, or after so many seconds.
+
+    With `at`, as it was at that instant: its status, the counts of its stages and its open tasks.
+    """
     services = services_of(request)
     found = await find(services, job_id, caller.tenant)
+    if at is not None:
+        return Json(past_job_view(found, await past_job(services, found, round(at.timestamp() * 1_000))))
     if wait and not found.has_ended:
         found = await wait_for_end(services, job_id, caller.tenant, wait)
     return Json(found.view)

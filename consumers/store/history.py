@@ -39,12 +39,13 @@ _MAX_LOGGED: Final = 3
 
 _EVENTS = text("""
     INSERT INTO task_events (job_id, entry_ms, entry_seq, tenant, type, started_at, revision, task, stage, attempt,
-                             delivery, worker, status, reason)
+                             delivery, worker, status, reason, opened)
     SELECT * FROM unnest(
         CAST(:job_id AS text[]), CAST(:entry_ms AS bigint[]), CAST(:entry_seq AS bigint[]), CAST(:tenant AS text[]),
         CAST(:type AS text[]), CAST(:started_at AS timestamptz[]), CAST(:revision AS bigint[]),
         CAST(:task AS bigint[]), CAST(:stage AS text[]), CAST(:attempt AS bigint[]), CAST(:delivery AS bigint[]),
-        CAST(:worker AS text[]), CAST(:status AS text[]), CAST(:reason AS text[]))
+        CAST(:worker AS text[]), CAST(:status AS text[]), CAST(:reason AS text[]),
+        CAST(CAST(:opened AS text[]) AS jsonb[]))
     ON CONFLICT DO NOTHING
 """)
 
@@ -157,7 +158,7 @@ async def project(session: AsyncSession, partition: int, entries: Sequence[tuple
 
 _EVENT_COLUMNS: Final = (
     "job_id", "entry_ms", "entry_seq", "tenant", "type", "started_at", "revision", "task", "stage", "attempt",
-    "delivery", "worker", "status", "reason",
+    "delivery", "worker", "status", "reason", "opened",
 )  # fmt: skip
 _JOB_COLUMNS: Final = (
     "job_id", "tenant", "flow", "status", "revision", "lane", "spec", "created_at", "started_at", "finished_at",
@@ -191,7 +192,7 @@ class _Move:
         return (
             self.job_id, self.entry_ms, self.entry_seq, self.tenant, self.type, self.started_at, self.revision,
             self.task, self.text("stage"), self.attempt, self.delivery, self.text("worker"), self.text("status"),
-            self.text("reason"),
+            self.text("reason"), _opened(self.fields.get("emitted")),
         )  # fmt: skip
 
 
@@ -296,6 +297,16 @@ class _Fold:
 def _trace_id(traceparent: str | None) -> str | None:
     parts = (traceparent or "").split("-")
     return parts[1] if len(parts) >= _TRACEPARENT_PARTS else None
+
+
+def _opened(emitted: str | None) -> str | None:
+    """Number and stage of the tasks that a move opened, without their payloads, which the archive has."""
+    if not emitted:
+        return None
+    try:
+        return dump_json([[int(one["task"]), str(one["stage"])] for one in orjson.loads(emitted)])
+    except (ValueError, KeyError, TypeError):  # not an entry of ours: what else it tells is kept
+        return None
 
 
 def _json(written: str | None, kind: type) -> str | None:

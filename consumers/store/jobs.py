@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import exists, func, literal_column, select, tuple_
+from sqlalchemy import exists, func, literal_column, select, text, tuple_
 
 from consumers.store.history import FINAL_STATUSES, Projected, project
 from consumers.store.models import Job, TaskEvent
@@ -81,6 +81,43 @@ def _with_words(text: str) -> ColumnElement[bool]:
         return Job.job_id.startswith(text.strip(), autoescape=True)
     query = " & ".join(f"'{word}':*" for word in words_of(text)[:MOST_WORDS])
     return literal_column(JOB_WORDS).op("@@", is_comparison=True)(func.to_tsquery("simple", query))
+
+
+@dataclass(frozen=True, slots=True)
+class StageDurations:
+    """How long a stage of a flow took, over the deliveries of some jobs.
+
+    Attributes:
+        runs: Deliveries.
+        retries, deaths: Of those, that ended in another attempt, and in a dead letter.
+        total_s, median_s, p95_s, max_s: Seconds from a delivery's start to its end.
+    """
+
+    flow: str
+    stage: str
+    runs: int
+    retries: int
+    deaths: int
+    total_s: float
+    median_s: float
+    p95_s: float
+    max_s: float
+
+
+_DURATIONS: Final = text("""
+    SELECT ran.flow, ran.stage, count(*), count(*) FILTER (WHERE ran.type = 'retried'),
+           count(*) FILTER (WHERE ran.type = 'dead_lettered'), sum(ran.took_s),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY ran.took_s),
+           percentile_cont(0.95) WITHIN GROUP (ORDER BY ran.took_s), max(ran.took_s)
+    FROM (SELECT jobs.flow, ended.stage, ended.type,
+                 greatest(0, extract(epoch FROM ended.at - ended.started_at))::float8 AS took_s
+          FROM jobs JOIN task_events AS ended USING (job_id)
+          WHERE jobs.tenant = :tenant AND jobs.created_at >= :since AND jobs.created_at < :until
+                AND (CAST(:flow AS text) IS NULL OR jobs.flow = :flow)
+                AND ended.started_at IS NOT NULL AND ended.stage IS NOT NULL
+                AND ended.type IN ('completed', 'retried', 'dead_lettered')) AS ran
+    GROUP BY ran.flow, ran.stage ORDER BY ran.flow, ran.stage
+""")
 
 
 class Jobs:
@@ -179,6 +216,14 @@ class Jobs:
             query = query.where(tuple_(Job.created_at, Job.job_id) > tuple_(*after))
         async with self._database.begin() as session:
             return list(await session.scalars(query))
+
+    async def durations(
+        self, *, tenant: str, since: datetime, until: datetime, flow: str | None = None
+    ) -> list[StageDurations]:
+        """How long each stage of each flow took, over the jobs that were created in a time."""
+        asked = {"tenant": tenant, "since": since, "until": until, "flow": flow}
+        async with self._database.begin() as session:
+            return [StageDurations(*row) for row in await session.execute(_DURATIONS, asked)]
 
     async def events(self, job_id: str, *, tenant: str, cursor: str | None = None, limit: int = 500) -> Page[TaskEvent]:
         """The moves of a job in the order in which they happened, `next` for those that follow.

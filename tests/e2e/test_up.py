@@ -59,6 +59,21 @@ def test_a_killed_worker_is_replaced(running: tuple[Home, Running]) -> None:
     assert home.json("submit", "noop", "--wait")["status"] == "succeeded"
 
 
+def test_what_flows_is_counted_by_the_analytics(running: tuple[Home, Running]) -> None:
+    home, _ = running
+
+    def done() -> int:
+        windows = home.json("analytics", "show", "--window", "1m")["windows"]
+        return sum(row["done"] for one in windows for row in one["rows"] if row["flow"] == "noop")
+
+    job = home.json("submit", "noop", "--wait")["job_id"]
+    assert soon(done) >= 1
+    assert {one["rule"] for one in home.lines("alerts")} >= {"queue_too_long", "dlq_growing"}
+    assert home.json("alerts", "silence", "dlq_growing", "--for", "10m", "--reason", "a test")["reason"] == "a test"
+    assert home.json("job", job, "--at", "0s")["status"] == "succeeded"
+    assert home.lines("dlq", "incidents") == []
+
+
 def test_the_work_of_a_killed_worker_runs_again_at_once(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(20)

@@ -283,3 +283,40 @@ async def test_a_mass_redrive_keeps_its_pace_and_loses_nothing(valkey_url: str, 
             assert (await place.ended(job)).status == "succeeded"
         assert (await work.count(replace(chosen, until_ms=0))).letters == 0
         await place.check()
+
+
+async def test_letters_that_died_alike_are_an_incident_that_goes_back_to_work_as_a_whole(place: ApiPlace) -> None:
+    async with place.worker():
+        jobs = [await place.submit("die once") for _ in range(3)]
+        jobs.append(await place.submit("die"))
+        for job in jobs:
+            await place.ended(job)
+        (incident,) = (await place.call("GET", "dlq/incidents")).body["items"]
+        assert (incident["error_type"], incident["reason"]) == ("http_403", "http_403")
+        assert (incident["stage"], incident["flow"], incident["host"]) == ("extract", "probe", "")
+        assert (incident["letters"], incident["jobs"], incident["tenants"]) == (4, 4, 1)
+        assert incident["first_seen"] <= incident["last_seen"]
+        assert (await place.call("GET", f"dlq/incidents/{incident['id']}")).body == incident
+        assert len(await letters(place, f"?incident={incident['id']}")) == 4
+        for query, count in (("?stage=crawl", 0), ("?flow=probe", 1), ("?until=2020-01-01T00:00:00Z", 0)):
+            assert len((await place.call("GET", f"dlq/incidents{query}")).body["items"]) == count, query
+        gone = await place.call("POST", "dlq/incidents/0123456789ab/retry")
+        assert (gone.status, gone.body["type"].rpartition("/")[2]) == (404, "not-found")
+        dry = await place.call("POST", f"dlq/incidents/{incident['id']}/retry", {"dry_run": True})
+        assert dry.body["letters"] == 4
+        answer = await place.call("POST", f"dlq/incidents/{incident['id']}/retry")
+        assert (answer.status, answer.body["redriven"]) == (202, 4)
+        for job in jobs[:3]:
+            await until(lambda job=job: _is(place, job, "succeeded"))  # type: ignore[misc]
+        # What dies again is the same incident again.
+        await until(lambda: _has_letters(place, 1))
+        (again,) = (await place.call("GET", "dlq/incidents")).body["items"]
+        assert (again["id"], again["letters"]) == (incident["id"], 1)
+
+
+async def _is(place: ApiPlace, job: str, status: str) -> bool:
+    return bool((await place.call("GET", f"jobs/{job}")).body["status"] == status)
+
+
+async def _has_letters(place: ApiPlace, count: int) -> bool:
+    return len(await letters(place)) == count

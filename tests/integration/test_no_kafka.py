@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tests.support.servers import REPOSITORY
 
 
-def test_a_worker_builds_no_kafka_client_and_connects_to_redis_alone(
+def test_worker_analytics_and_agents_build_no_kafka_client_and_connect_to_redis_alone(
     valkey_url: str, namespace: str, tmp_path: Path
 ) -> None:
     done = subprocess.run(

@@ -1,4 +1,6 @@
-"""A process that runs one job on a Worker and prints, as JSON, whom it connected to and what of aiokafka it built.
+"""A process that runs a job on a Worker, the live analytics and an agent.
+
+It prints, as JSON, whom it connected to and what of aiokafka it built.
 
 Arguments: URL of Redis, namespace, folder for artifacts.
 """
@@ -15,6 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 
+from consumers.agents import BrokerlessApp, stream_channel
+from consumers.analytics.keep import Kept
+from consumers.analytics.process import Analytics
 from consumers.flow import Flows
 from consumers.noop import flow
 from consumers.resources import SharedResources
@@ -22,7 +27,10 @@ from consumers.submit import submit
 from consumers.worker.worker import Worker
 from schemas.jobs import JobRequest
 from schemas.settings import Settings
+from streams.connect import connect
+from streams.keys import Keys
 from streams.states import ENDED
+from tests.support.api_place import until
 
 CLIENTS = (
     aiokafka.AIOKafkaConsumer,
@@ -53,6 +61,38 @@ def watch_building(client: Any) -> None:
     client.__init__ = noted
 
 
+async def analyse(settings: Settings, redis_url: str) -> None:
+    """Run the live analytics until they have shown what happened."""
+    redis: Any = connect(redis_url)
+    kept = Kept(redis, Keys(settings.namespace))
+    analytics = Analytics(settings, redis_url)
+    await analytics.start()
+
+    async def is_shown() -> bool:
+        return bool(await kept.window("1m"))
+
+    await until(is_shown)
+    await analytics.stop()
+    await redis.aclose()
+
+
+async def agree(namespace: str, redis_url: str) -> None:
+    """Run an agent over a stream until it has had an entry."""
+    app = BrokerlessApp("watched", redis_url=redis_url)
+    channel = stream_channel(app, f"{namespace}:orders", "watched")
+    had = asyncio.Event()
+
+    @app.agent(channel)
+    async def have(entries: Any) -> None:
+        async for _ in entries:
+            had.set()
+
+    await app.start()
+    await channel.send(value={"n": "1"})
+    await asyncio.wait_for(had.wait(), 20)
+    await app.stop()
+
+
 async def main(redis_url: str, namespace: str, artifacts: str) -> None:
     """Run a job to its end."""
     settings = Settings(namespace=namespace, artifacts_url=artifacts)
@@ -67,6 +107,8 @@ async def main(redis_url: str, namespace: str, artifacts: str) -> None:
             await asyncio.wait_for(settled.wait(), 20)
         status = record.status
         await worker.drain()
+    await analyse(settings, redis_url)
+    await agree(namespace, redis_url)
     print(json.dumps({"status": status, "connected": sorted(connected), "built": built}))
 
 

@@ -68,6 +68,7 @@ class TaskEvent(Base):
     Attributes:
         entry_ms: With `entry_seq`, the id of the entry in the lifecycle stream of the job's partition.
         attempt: The policy's count, while `delivery` is Redis's.
+        opened: Number and stage of each task that the move opened; None for none.
     """
 
     __tablename__ = "task_events"
@@ -90,6 +91,7 @@ class TaskEvent(Base):
     worker: Mapped[str | None]
     status: Mapped[str | None]
     reason: Mapped[str | None]
+    opened: Mapped[list[Any] | None]
 
     @property
     def entry_id(self) -> str:
