@@ -107,6 +107,8 @@ def _conditions(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _goals(figures: Mapping[str, Any]) -> Iterator[str]:
+    for name, why in figures.get("failed", {}).items():
+        yield f"Not measured: {name} ({_cell(why)}).\n"
     rows = [(one.what, one.wanted, one.measured, one.holds) for one in reached(figures)]
     if rows:
         yield "## Wanted and reached\n"
