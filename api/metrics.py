@@ -159,6 +159,8 @@ async def _of_workers(services: Services) -> Iterable[Family]:
     in_hand = Family("millrace_worker_in_hand_entries", "gauge", "Entries in their hands.")
     memory = Family("millrace_worker_resident_memory_bytes", "gauge", "Resident memory of all of them.")
     largest = Family("millrace_worker_resident_memory_max_bytes", "gauge", "Of the largest of them.")
+    circuits = Family("millrace_open_circuits", "gauge", "Hosts that workers leave alone, each worker's counted.")
+    circuits.add({}, sum(len(one.get("open_hosts", ())) for one in fleet))
     workers.add({}, len(fleet))
     for pool in POOLS:
         serving.add({"pool": pool}, sum(pool in one["pools"] for one in fleet))
@@ -166,7 +168,7 @@ async def _of_workers(services: Services) -> Iterable[Family]:
     in_hand.add({}, sum(one["in_hand"] for one in fleet))
     memory.add({}, sum(one["rss_bytes"] for one in fleet))
     largest.add({}, max((one["rss_bytes"] for one in fleet), default=0))
-    return workers, serving, slots, in_hand, memory, largest
+    return workers, serving, slots, in_hand, memory, largest, circuits
 
 
 async def _of_groups(services: Services) -> Iterable[Family]:

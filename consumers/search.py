@@ -26,7 +26,7 @@ MODEL_FREE_WEIGHT: Final = 0.6
 """Of likeness without a model, which is likeness of words and no more."""
 
 LOOKED_AT: Final = 6_000
-"""Passages that the words of a query may occur in, all together; the commonest words are left out beyond."""
+"""Passages that the words of a query may occur in, all together; the commonest only rank what has others."""
 
 MORE: Final = 4
 """Passages asked of each way, as a multiple of what is answered: some are folded."""

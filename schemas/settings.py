@@ -320,6 +320,12 @@ class Settings(BaseSettings):
     history_days: Annotated[int, Field(ge=1)] = 90
     """Days after a job's end when the daily clean-up removes its history, log and results."""
 
+    memo: bool = True
+    """Whether what a stage computed is had from memo when the same code gets the same input again."""
+
+    memo_days: Annotated[int, Field(ge=1)] = 30
+    """Days without use after which the daily clean-up removes a memo."""
+
     max_backlog: Annotated[int, Field(ge=0)] = 2_000_000
     """Entries of a stage in one partition above which jobs that begin there are refused with 503: those of low
     priority from 80 % of it, normal ones from 90 %. 0: no bound."""

@@ -29,6 +29,8 @@ free slots than partitions, so that the others' turn comes."""
 COLD_SHARE: Final = 8
 """One in so many slots asks a stream that gave nothing last time."""
 
+_NO_STREAMS: Final[frozenset[str]] = frozenset()
+
 _AS_THEY_COME: Final[dict[str, Any]] = {}
 """No parsing by redis-py, which would copy every entry twice before `deliver` reads it."""
 
@@ -63,9 +65,19 @@ class Reader:
                     for lane in LANES:
                         key = partition.stream(stage, pool, lane)
                         self._streams[key] = (partition, StreamName(stage, pool, lane))
+        self.preferred: frozenset[int] = frozenset()
+        self._others = self._own = _NO_STREAMS
         self._hot: set[str] = set()
         self._turn = self._cold_turn = 0
         self._out: dict[PartitionKeys, asyncio.Task[list[Delivery]]] = {}
+
+    def prefer(self, partitions: frozenset[int]) -> None:
+        """Read these partitions first, the others when they have nothing; one time in `COLD_SHARE` the others first."""
+        self.preferred = partitions
+        self._others = frozenset(
+            key for key, (keys, _) in self._streams.items() if partitions and keys.partition not in partitions
+        )
+        self._own = frozenset(self._streams) - self._others
 
     @property
     def streams(self) -> Mapping[str, tuple[PartitionKeys, StreamName]]:
@@ -102,26 +114,37 @@ class Reader:
         """
         room = room or {}
         closed |= {place for place, left in room.items() if left <= 0}
-        quiet: set[str] = set()
+        asked: set[str] = set()
+        # Its own first; now and then the others' first.
+        later = self._others if self._turn % COLD_SHARE or not self._others else self._own
         if self._is_cluster:
             found = self._rung()
             # A wait that is still out has a slot reserved: it may bring an entry.
             free = {pool: slots - len(self._out) for pool, slots in free.items()}
             if found:
                 return found
+        # A single slot stays with the lane whose turn it is, until some of its cold streams were asked.
+        stays, tries = sum(free.values()) == 1, 0
         while True:
-            self._turn += 1
+            if not stays or not 0 < tries < COLD_SHARE:
+                self._turn += 1
+            tries += 1
             commands = [
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(pool, slots, closed, quiet, room)
+                for command in self._plan(
+                    pool, slots, closed, asked | later if later else asked, room, is_first=tries == 1
+                )
             ]
+            if not commands and later:
+                later = _NO_STREAMS
+                continue
             if not commands:
                 return []
             for _, streams in commands:
-                quiet.update(streams)
-            self._hot -= quiet
+                asked.update(streams)
+            self._hot -= asked
             found = [entry for answer in await self._ask(commands) for entry in self._entries(answer)]
             if found:
                 return found
@@ -218,6 +241,8 @@ class Reader:
         closed: frozenset[tuple[StageName, str]],
         quiet: set[str],
         room: Mapping[tuple[StageName, str], int],
+        *,
+        is_first: bool,
     ) -> list[tuple[int, list[str]]]:
         """What to ask of which streams, for no more than the slots: the hot ones by their lanes' weights, some cold."""
         hot: dict[Lane, list[str]] = {lane: [] for lane in LANES}
@@ -228,7 +253,11 @@ class Reader:
         busy = sum(bool(streams) for streams in hot.values())
         # However much the hot ones have to give, a few of the cold are asked each time: a high one may have come.
         first = lane_shares(1, self._turn)[0][0]
-        is_cold_turn = slots > 1 or not hot[first] or self._turn % COLD_SHARE == 0
+        is_cold_turn = (
+            slots > 1
+            or (not hot[first] and any(self._streams[key][1].lane == first for key in cold))
+            or (is_first and self._turn % COLD_SHARE == 0)
+        )
         reserved = max(1, slots // COLD_SHARE) if is_cold_turn else 0
         left = slots - min(reserved, len(cold)) if busy else 0
         asked = 0

@@ -11,14 +11,11 @@ from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
 from api.lead_erasure import erase_by
 from api.lead_erasure import erase_lead as erase
-from api.leads import exported, lead_at, lead_view, no_such
+from api.leads import block_value, erasure_key, exported, lead_at, lead_view, no_such
 from api.problems import Problem
 from api.services import services_of
 from api.submission import accept
 from consumers.audit.export import CSV, XLSX
-from consumers.contacts.emails import normalised
-from consumers.contacts.phones import to_e164
-from consumers.leads.identity import domain_of, plain
 from consumers.store.leads import LeadFilter
 from schemas.jobs import JobAccepted, JobRequest
 from schemas.leads import BlockKind, BlockRequest, ErasureRequest, LeadChange, LeadsSpec, LeadStatus, SpeedRequest
@@ -37,10 +34,12 @@ def _filter(
     min_score: Annotated[int | None, Query(ge=0, le=100)] = None,
     q: Annotated[str | None, Query(max_length=200)] = None,
     follow_up_until: date | None = None,
+    *,
+    new: bool = False,
 ) -> LeadFilter:
     return LeadFilter(
         status=status, owner=owner, source=source, job_id=job_id, min_score=min_score, text=q,
-        follow_up_until=follow_up_until,
+        follow_up_until=follow_up_until, new=new,
     )  # fmt: skip
 
 
@@ -93,7 +92,7 @@ async def list_leads(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """Leads. `job_id` shows what that job found first; `follow_up_until` whom to call by then."""
+    """Leads. `new` shows what the last run found first, `job_id` what that one did; `follow_up_until` whom to call."""
     leads = services_of(request).store.leads
     page = await leads.page(chosen, tenant=caller.tenant, sort=sort, cursor=cursor, limit=limit)
     return items([lead_view(one) for one in page.items], page.next)
@@ -155,12 +154,8 @@ async def drop_from_blacklist(
 async def erase_somebody(request: Request, caller: Operator) -> Response:
     """Erase every lead that has this address, number or domain; the next crawl does not bring it back."""
     asked = fit(ErasureRequest, await read_json(request), "the request")
-    if asked.email is not None:
-        key = f"e:{_needed(normalised(asked.email), 'email')}"
-    elif asked.phone is not None:
-        key = f"c:{_needed(to_e164(asked.phone), 'phone')}"
-    else:
-        key = f"d:{_needed(domain_of(f'https://{asked.domain}/'), 'domain')}"
+    field, value = next((name, one) for name, one in asked.model_dump().items() if one is not None)
+    key = _needed(erasure_key(field, value), field)
     told = await erase_by(services_of(request), key, caller.tenant, caller.actor)
     return Json({"erased": told.leads, "erasure_id": told.erasure_id or None})
 
@@ -203,9 +198,7 @@ async def erase_lead(request: Request, caller: Operator, lead_id: str) -> Respon
 
 
 def _block_value(kind: BlockKind, value: str) -> str:
-    if kind == "phone":
-        return _needed(to_e164(value), "value")
-    return plain(value) if kind == "name" else _needed(domain_of(f"https://{value}/"), "value")
+    return _needed(block_value(kind, value), "value")
 
 
 def _needed(value: str | None, field: str) -> str:

@@ -81,13 +81,13 @@ def embed(text: str, frequencies: NDArray[np.uint32] | None = None, documents: i
 
 
 def telling_words(query: str, frequencies: bytes | None, counted: int, most: int) -> dict[str, float]:
-    """The words of a query that tell passages apart, the rarest first, each with how much: its inverse frequency.
+    """The words of a query by how much they tell passages apart: their inverse frequency, the rarest first.
 
     Args:
         query: Words.
         frequencies: In how many passages each of `BUCKETS` occurs, little-endian uint32; None: not known.
         counted: Of how many passages.
-        most: Passages that they may occur in, all together; the rarest word is always among them.
+        most: Passages that words with a weight may occur in, all together; the rarest word always has one.
 
     Source: Spärck Jones, "A statistical interpretation of term specificity and its application in retrieval", 1972.
     """
@@ -105,6 +105,7 @@ def telling_words(query: str, frequencies: bytes | None, counted: int, most: int
     for word in sorted(words, key=lambda word: occurs[word]):
         total += occurs[word]
         if kept and total > most:
-            break
+            kept[word] = 0.0
+            continue
         kept[word] = max(0.1, math.log((1 + max(counted, occurs[word])) / (1 + occurs[word])))
     return kept

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.documents.errors import DocumentRefused
 from consumers.documents.limits import ReadLimits
+from consumers.documents.scans import trait as scans_trait
 from consumers.documents.work import READER_VERSION, ReadDocument, packed, read_and_cut
 from consumers.embeddings import Embedding, choose
+from consumers.memo import Memo
 from consumers.outcome import Done, Outcome, Snooze
 from consumers.stage import stage
 from consumers.store.passages import NewPassage
@@ -33,6 +35,10 @@ ASKED: Final = RateLimit("embeddings", 600, 60)
 @stage(
     name="extract",
     accepts=StoredFile,
+    memo=Memo(
+        "consumers.documents", traits=(scans_trait,),
+        libraries=("pypdfium2", "python-docx", "python-pptx", "openpyxl", "trafilatura", "semantic-text-splitter"),
+    ),
     policy=StagePolicy(
         soft_timeout_s=1_500, timeout_s=1_800, concurrency=2, pool="heavy", memory_mb=1_536,
         retry=RetryPolicy(max_attempts=4, base_s=60, cap_s=300),

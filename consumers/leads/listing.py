@@ -26,14 +26,18 @@ ANSWER_S: Final = 20.0
 """A page that does not answer for so long hangs: its browser is killed and the listing read again."""
 
 # A card is ready when its name is there: many are drawn empty and filled later. What was read is marked in the page.
-_READY: Final = """(card, name) => [...document.querySelectorAll(card)].filter(el => !el.dataset.millrace &&
-    ((name.includes('@') ? el : el.querySelector(name) || {}).textContent || '').trim())"""
+# Of cards within cards the innermost is one.
+_CARDS: Final = """card => { const all = [...document.querySelectorAll(card)], known = new Set(all), outer = new Set();
+    for (const el of all) for (let up = el.parentElement; up; up = up.parentElement) if (known.has(up)) outer.add(up);
+    return all.filter(el => !outer.has(el) && !el.dataset.millrace); }"""
+_READY: Final = f"""(card, name) => ({_CARDS})(card).filter(el =>
+    ((name.includes('@') ? el : el.querySelector(name) || {{}}).textContent || '').trim())"""
 _TAKE: Final = f"""([card, name, most]) => ({_READY})(card, name).slice(0, most).map(el => {{
     el.dataset.millrace = window.millraceCards = (window.millraceCards || 0) + 1;
     return [el.dataset.millrace, el.outerHTML.slice(0, 200000)]; }})"""
 _MORE: Final = f"""([card, name, end]) => ({_READY})(card, name).length > 0 ||
-    (end && document.querySelector(end) && ![...document.querySelectorAll(card)].some(el => !el.dataset.millrace))"""
-_LEFT: Final = "card => [...document.querySelectorAll(card)].filter(el => !el.dataset.millrace).length"
+    (end && document.querySelector(end) && !({_CARDS})(card).length)"""
+_LEFT: Final = f"card => ({_CARDS})(card).length"
 _SCROLL: Final = """([feed, card]) => { const el = feed && document.querySelector(feed);
     const cards = document.querySelectorAll(card); if (cards.length) cards[cards.length - 1].scrollIntoView();
     if (el) el.scrollTop = el.scrollHeight; else window.scrollTo(0, document.documentElement.scrollHeight); }"""
@@ -65,14 +69,17 @@ class Batch:
 async def read_listing(page: pw.Page, recipe: Recipe) -> AsyncGenerator[Batch, None]:
     """Read the listing that a page shows, batch by batch; the caller stops when it has enough."""
     await accept_consent(page, recipe)
-    rounds = 0
+    rounds, has_read = 0, False
     while rounds < MAX_ROUNDS:
         rounds += 1
         batch = await _visible(page, recipe)
         if batch.businesses or batch.missing:
+            has_read = True
             yield batch
             continue
-        if recipe.card is not None and await _comes_more(page, recipe):
+        # What has pages shows all of one at once, unless a card is still to be filled.
+        has_all = (has_read or await _is_marked_up(page, recipe)) and await _leads_on(page, recipe)
+        if recipe.card is not None and not has_all and await _comes_more(page, recipe):
             continue
         if not await _pressed_next(page, recipe):
             break
@@ -177,6 +184,18 @@ async def _comes_more(page: pw.Page, recipe: Recipe) -> bool:
         return False
     ready = page.evaluate(f"([card, name]) => ({_READY})(card, name).length > 0", [recipe.card, recipe.fields["name"]])
     return bool(await answered(page, ready))
+
+
+async def _is_marked_up(page: pw.Page, recipe: Recipe) -> bool:
+    """Whether the page's markup tells of businesses, so that cards need not be waited for."""
+    return recipe.markup and any(True for _ in from_markup(await answered(page, page.content()), page.url))
+
+
+async def _leads_on(page: pw.Page, recipe: Recipe) -> bool:
+    """Whether there is a next page, and nothing of this one is still to come."""
+    if recipe.next is None or recipe.card is None or not await answered(page, page.locator(recipe.next).count()):
+        return False
+    return not await answered(page, page.evaluate(_LEFT, recipe.card))
 
 
 async def _pressed_next(page: pw.Page, recipe: Recipe) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from sqlalchemy import delete, select, update
 
+from consumers.store.memos import Memos
 from consumers.store.models import Contribution, Delivery, InheritedFailure, Job, JobLog, Result
 from streams.mentions import ERASED_DATA, ERASED_TEXT
 
@@ -55,6 +56,7 @@ class Erasing:
                     await _changed(session, Delivery, ("target", "last_error"), some, mentions, tenant),
                 ):
                     counts[told[0]] = counts.get(told[0], 0) + told[1]
+            counts["memo"] = counts.get("memo", 0) + await Memos(self._database).erase(some, mentions, tenant=tenant)
         return {name: count for name, count in counts.items() if count}
 
 

@@ -14,7 +14,7 @@ from consumers.leads.identity import erased_keys, is_same, keys_of, without
 from consumers.leads.merge import merged
 from consumers.leads.score import reasons_of, score_of, speed_of
 from consumers.store.lead_suppressions import erased_of
-from consumers.store.models import Lead, LeadEvent, LeadKey
+from consumers.store.models import Job, Lead, LeadEvent, LeadKey
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.leads import FoundLead
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from consumers.store.database import Database
     from schemas.leads import LeadChange
 
+FLOW: Final = "leads"
 _RATING_PARTS: Final = 100
 _LOCK: Final = 0x6C656164  # "lead"
 BANDS: Final = ("0-19", "20-39", "40-59", "60-79", "80-100")
@@ -58,6 +59,7 @@ class LeadFilter:
         job_id: That found them first: what is new since the run before.
         text: In the name, whatever its case.
         follow_up_until: Whose follow-up date has come by then.
+        new: Found first by the tenant's last run that ended.
     """
 
     status: str | None = None
@@ -67,6 +69,7 @@ class LeadFilter:
     min_score: int | None = None
     text: str | None = None
     follow_up_until: date | None = None
+    new: bool = False
 
 
 class Leads:
@@ -145,7 +148,7 @@ class Leads:
         order, kind = _order(sort)
         key = tuple_(order, Lead.id)
         is_rising = sort == "name"
-        query = _chosen(select(Lead, order), chosen, tenant)
+        query = _chosen(select(Lead, order.label("sorted_by")), chosen, tenant)
         query = query.order_by(
             order.asc() if is_rising else order.desc(), Lead.id.asc() if is_rising else Lead.id.desc()
         )
@@ -285,6 +288,14 @@ def _chosen(query: Select[Any], chosen: LeadFilter, tenant: str) -> Select[Any]:
         query = query.where(Lead.score >= chosen.min_score)
     if chosen.text:
         query = query.where(Lead.name.icontains(chosen.text, autoescape=True))
+    if chosen.new:
+        last = (
+            select(Job.job_id)
+            .where(Job.tenant == tenant, Job.flow == FLOW, Job.status.in_(("succeeded", "partial")))
+            .order_by(Job.finished_at.desc().nulls_last(), Job.job_id.desc())
+            .limit(1)
+        )
+        query = query.where(Lead.job_id == last.scalar_subquery())
     if chosen.follow_up_until is not None:
         query = query.where(Lead.follow_up_on <= chosen.follow_up_until)
     return query

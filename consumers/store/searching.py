@@ -115,20 +115,21 @@ class Searching:
 
         Args:
             collection_id: Which collection is searched.
-            words: Each with its weight: how much it tells passages apart.
+            words: Each with its weight: how much it tells passages apart. Those of weight 0 only rank what has others.
             filters: Which of its documents.
             tenant: Whose.
             limit: Most passages.
         """
-        asked = {word: weight for word, weight in words.items() if word.isalnum()}
-        if not asked:
+        counted = {word: weight for word, weight in words.items() if weight and word.isalnum()}
+        if not counted:
             return []
         clauses, values = _filter_sql(filters)
         statement = _WORDS.format(
             join="JOIN collected_documents d ON d.id = p.document_id" if clauses else "", of=_OF, filters=clauses,
-            read=_READ, per_word=PER_WORD, ranked=max(RANKED, 2 * limit),
+            read=_READ, per_word=PER_WORD, ranked=max(RANKED, limit),
         )  # fmt: skip
-        values |= {"words": list(asked), "weights": list(asked.values()), "any_of": " | ".join(asked)}
+        any_of = " | ".join(word for word in words if word.isalnum())
+        values |= {"words": list(counted), "weights": list(counted.values()), "any_of": any_of}
         return await self._by_language(statement, values | {"most": limit}, collection_id, tenant, limit)
 
     async def by_phrase(

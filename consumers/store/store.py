@@ -26,6 +26,7 @@ from consumers.store.lead_upkeep import LeadUpkeep
 from consumers.store.leads import Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
+from consumers.store.memos import Memos
 from consumers.store.passages import Passages
 from consumers.store.past_runs import PastRuns
 from consumers.store.results import Artifacts, Contributions, Results
@@ -45,6 +46,7 @@ class Store:
         jobs: History.
         audit: What operators did.
         logs: The jobs' logs.
+        memos: What stages computed.
         past_runs: What ended jobs needed.
         contributions: What compile reads.
         results: By job and revision.
@@ -80,6 +82,7 @@ class Store:
         self.jobs = Jobs(database)
         self.audit = Audit(database)
         self.logs = Logs(database)
+        self.memos = Memos(database)
         self.past_runs = PastRuns(database)
         self.contributions = Contributions(database)
         self.results = Results(database)

@@ -13,11 +13,15 @@ import orjson
 from pydantic import BaseModel
 
 from consumers.context import Failure, Resources
+from consumers.cpu.errors import CpuTaskFailed
+from consumers.cpu.wire import Kind, pack_result, unpack_result
 from consumers.encode import encode
+from consumers.memo import key_of
 from consumers.net.browser import Browser
 from consumers.outcome import Emit
 from consumers.stage import Stage
 from consumers.store.logs import LogLine, LogShipper
+from consumers.store.memos import Remembered
 from consumers.worker.hand import InHand, Stop
 from consumers.worker.limit import Limiter
 from schemas.names import StageName
@@ -149,7 +153,32 @@ class WorkerContext:
         return await self.bench.resources.browser()
 
     async def run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Run a function in a killable subprocess."""
+        """Run a function in a killable subprocess; or have what it returned before, where the stage has a memo."""
+        resources, stage = self.bench.resources, self.stage_of
+        if stage.memo is None or not resources.settings.memo or not resources.has_store:
+            return await self._run_cpu(work, *args)
+        key = await asyncio.to_thread(key_of, stage, self.flow, resources.settings, work, args)
+        if key is None:
+            return await self._run_cpu(work, *args)
+        whose: dict[str, Any] = {
+            "tenant": self.tenant, "job_id": self.job_id, "task": self.task, "stage": stage.name,
+        }  # fmt: skip
+        known = await self.store.memos.get(key, **whose)
+        if known is not None:
+            try:
+                value = unpack_result(work, Kind.JSON if known.is_json else Kind.BYTES, known.body)
+            except CpuTaskFailed:  # of another version, under the same key: computed anew
+                return await self._run_cpu(work, *args)
+            self.log.info("had from memo what took %.2f s to compute", known.took_s)
+            return value
+        began_s = asyncio.get_running_loop().time()
+        value = await self._run_cpu(work, *args)
+        took_s = asyncio.get_running_loop().time() - began_s
+        kind, body = await asyncio.to_thread(pack_result, work, value)
+        await self.store.memos.put(key, Remembered(kind is Kind.JSON, body, took_s), **whose)
+        return value
+
+    async def _run_cpu(self, work: Callable[..., Any], *args: Any) -> Any:
         policy, left_s = self.one.policy, self.deadline - asyncio.get_running_loop().time()
         soft_s = max(0.1, left_s)
         self.one.cpu_calls += 1

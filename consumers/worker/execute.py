@@ -27,7 +27,7 @@ from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retr
 from consumers.worker.signals import Signals
 from streams.codec import Delivery, host_of
 from streams.connect import AWAY
-from streams.errors import PermanentError, Refused, TransientError
+from streams.errors import NotNow, PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
 from streams.moves import Beat, Completion, Death, Emission
 from streams.pauses import HELD_S, LANDED_S
@@ -346,6 +346,9 @@ class Executor(Service):
         entry = one.entry
         if isinstance(error, AWAY) and not isinstance(error, TransientError):
             error = TransientError(str(error), reason="connection")
+        if isinstance(error, NotNow):
+            spread_s = 1.0 + self._random.random() / 10  # not all of them at the same time
+            return Snoozed(entry, int((error.retry_after_s or 1.0) * spread_s * 1_000), error.reason)
         decision = on_failure(error, entry.attempt, one.policy, self._random.random())
         log = WorkerContext(one, self._stage_or_none(entry), self._bench, entry.traceparent).log
         if isinstance(decision, Bury):

@@ -139,6 +139,7 @@ class Worker(Service):
         }
         self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time, self.flows.bounds())
         self.control = Control(self)
+        self.presence = Presence(self)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
         self.hand.give_back = lambda one: self.committer.put(one, Released())
@@ -182,7 +183,7 @@ class Worker(Service):
             self.executor,
             self.reclaiming,
             TimerLoop(self.timers, self.keys, self.signals),
-            Presence(self),
+            self.presence,
             self.control,
             Meter(self),
             *(make(self) for make in options.follows),

@@ -94,6 +94,10 @@ async def test_from_places_to_a_call_and_an_erasure(place: ApiPlace, services: t
         first = (await place.call("GET", "leads?limit=2&sort=reviews")).body
         rest = (await place.call("GET", f"leads?limit=2&sort=reviews&cursor={first['next']}")).body
         assert [one["reviews"] for one in (*first["items"], *rest["items"])] == [30, 20, 10]
+        by_name = (await place.call("GET", "leads?limit=2&sort=name")).body
+        after = (await place.call("GET", f"leads?limit=2&sort=name&cursor={by_name['next']}")).body
+        named = [one["name"] for one in (*by_name["items"], *after["items"])]
+        assert (named, after["next"]) == (sorted(named), None)
         lead = first["items"][0]
         changed = await place.call(
             "PATCH",

@@ -18,7 +18,7 @@ from consumers.llm import (
     LlmUnavailableError,
     MeteredLlm,
 )
-from consumers.llm.breaker import FAILURES, OPEN_S
+from consumers.net.breaker import FAILURES, OPEN_S
 from consumers.store import MemoryStore, Store
 from schemas.settings import Settings
 from tests.support.llm_server import LlmServer, llm_server

@@ -6,6 +6,7 @@ Consent overlay, infinite scroll, cards filled by script, detail panels, duplica
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -72,7 +73,8 @@ def invented(count: int) -> list[dict[str, Any]]:
 
 def shared_listing() -> list[dict[str, Any]] | None:
     """The listing of real businesses that is kept beside this repository, when it is there."""
-    path = Path(__file__).parents[3] / "shared" / "data" / "sites" / "listing-coffee.json"
+    shared = Path(os.environ.get("MILLRACE_SHARED", Path(__file__).parents[3] / "shared"))
+    path = shared / "data" / "sites" / "listing-coffee.json"
     found: list[dict[str, Any]] | None = json.loads(path.read_text())["results"] if path.exists() else None
     return found
 
