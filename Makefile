@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock install clean worker test-task
+.PHONY: help demo test check format lock install clean worker test-task benchmarks
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ worker: $(STAMP) ## Run a worker beside `millrace up`, or on your own servers (A
 
 test-task: $(STAMP) ## Submit by an old name: make test-task COMMAND="company-scrape 1" POLL=true
 	@$(BIN)/millrace task $(COMMAND) $(if $(filter true 1 yes,$(POLL)),--poll) $(ARGS)
+
+benchmarks: $(STAMP) ## Measure everything and write docs/benchmarks.md (about ten minutes)
+	@$(BIN)/millrace bench --all --write docs/benchmarks.md $(ARGS)
 
 check: $(STAMP) ## What review runs: ruff, formatting, mypy --strict, import direction
 	$(BIN)/ruff check

@@ -84,6 +84,18 @@ def chosen(names: Sequence[str], *, is_all: bool = False) -> list[Measurement]:
     return [one for one in MEASUREMENTS if one.name in wanted]
 
 
+async def made(name: str, measure: Measure, ground: Ground, figures: dict[str, Any]) -> None:
+    """Add a measurement's figures; the others stand when it fails, and ``failed`` says why it did."""
+    try:
+        figures |= await measure(ground, figures)
+    except (RuntimeError, TimeoutError) as error:
+        figures.setdefault("failed", {})[name] = f"{type(error).__name__}: {error}"
+    except KeyError as missing:
+        if "failed" not in figures:
+            raise
+        figures["failed"][name] = f"without {missing}, which is of a measurement that failed"
+
+
 async def bench(
     redis_url: str,
     plan: Plan | None = None,
@@ -103,9 +115,12 @@ async def bench(
         is_all: All of them.
         peers_python: Python that has the peers; empty: this one.
 
+    Returns:
+        The figures, and under ``failed`` what kept single measurements from being made.
+
     Raises:
         UnknownMeasurement: There is none of a name.
-        RuntimeError: A measuring process failed, or lifecycle does not hold every transition.
+        RuntimeError: A throughput run failed, or lifecycle does not hold every transition of it.
     """
     wanted = chosen(names, is_all=is_all)
     load_before = os.getloadavg()
@@ -118,7 +133,7 @@ async def bench(
                 figures |= await rounds.take_turns(ground, turns)
             for one in wanted:
                 if one.measure is not None:
-                    figures |= await one.measure(ground, figures)
+                    await made(one.name, one.measure, ground, figures)
             return {**figures, "conditions": await ground.conditions(load_before)}
         finally:
             await ground.client.aclose()

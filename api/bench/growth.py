@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -86,7 +87,7 @@ async def _at(
     during = f"growth at {size:,}" + (f", {held:,} held" if held else "")
     so_far = [submitted]
     async with ground.watched(during, transitions), workers(order) as (worker,):
-        found = await done(worker, _top_up(ground, log, size + held, so_far))
+        found = await done(worker, partial(_top_up, ground, log, size + held, so_far))
     server_us = (await ground.cpu_s() - before) / transitions * 1e6
     return {
         "cpu_us": found.cpu_s / transitions * 1e6 + server_us,
@@ -95,11 +96,11 @@ async def _at(
     }, so_far[0]  # fmt: skip
 
 
-async def _top_up(ground: Ground, log: Log, size: int, submitted: list[int]) -> None:
-    """Keep so many in the first stream until cancelled, counting in `submitted` how many jobs there were so far."""
+async def _top_up(ground: Ground, log: Log, size: int, submitted: list[int], is_over: asyncio.Event) -> None:
+    """Keep so many in the first stream until it is over, counting in `submitted` how many jobs there were so far."""
     stream = log.keys.partition(0).stream("crawl")
     step = min(TOP_UP, size)
-    while True:
+    while not is_over.is_set():
         if await ground.client.xlen(stream) <= size - step:
             await ground.fill(log, step, first=submitted[0])
             submitted[0] += step
@@ -125,7 +126,7 @@ async def soak(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
     async with ground.namespace() as log, ground.watched("soak", transitions):
         await ground.fill(log, min(FEED, transitions // len(STAGES)))
         async with workers(ground.orders(log, transitions, rss_every=every)) as (worker,):
-            found = await done(worker, _feed(ground, log, transitions // len(STAGES) + 1))
+            found = await done(worker, partial(_feed, ground, log, transitions // len(STAGES) + 1))
     resident_mb = {int(at): size for at, size in found.rss_at.items()}
     return {
         "soak": {
@@ -136,11 +137,11 @@ async def soak(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _feed(ground: Ground, log: Log, jobs: int) -> None:
+async def _feed(ground: Ground, log: Log, jobs: int, is_over: asyncio.Event) -> None:
     """Keep some jobs waiting, and let go of lifecycle that nobody needs, until enough were submitted."""
     keys = log.keys.partition(0)
     submitted, trimmed_s = min(FEED, jobs), time.monotonic()
-    while submitted < jobs:
+    while submitted < jobs and not is_over.is_set():
         if await ground.client.xlen(keys.stream("crawl")) < FEED - TOP_UP:
             await ground.fill(log, TOP_UP, first=submitted)
             submitted += TOP_UP

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -122,24 +122,24 @@ async def workers(*orders: Orders, environment: Mapping[str, str] | None = None)
         await asyncio.gather(*(one.kill() for one in started))
 
 
-async def done(worker: Measuring, beside: Coroutine[Any, Any, None] | None = None) -> Done:
+async def done(worker: Measuring, beside: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None) -> Done:
     """What a worker did, when it is over.
 
     Args:
-        beside: What is done meanwhile, such as feeding it; it is cancelled at the end. When it fails, so does this.
+        beside: What is done meanwhile, such as feeding it, until the event it is given is set: it is not cancelled in
+            the middle of a command. When it fails, so does this.
 
     Raises:
         RuntimeError: It failed.
     """
-    answering = asyncio.create_task(worker.answer())
-    feeding = asyncio.create_task(beside) if beside is not None else None
-    try:
-        await asyncio.wait({answering, feeding} if feeding else {answering}, return_when=asyncio.FIRST_COMPLETED)
-        if feeding is not None and feeding.done():
-            feeding.result()
-        return Done(**await answering)
-    finally:
-        for task in (answering, feeding):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+    if beside is None:
+        return Done(**await worker.answer())
+    is_over = asyncio.Event()
+    answering, feeding = asyncio.create_task(worker.answer()), asyncio.create_task(beside(is_over))
+    await asyncio.wait({answering, feeding}, return_when=asyncio.FIRST_COMPLETED)
+    if feeding.done() and feeding.exception() is not None:
+        await worker.kill()
+        await asyncio.gather(answering, return_exceptions=True)
+    is_over.set()
+    await feeding
+    return Done(**await answering)

@@ -20,7 +20,7 @@ from streams.reader import GROUP
 HELD: int = 8
 """Entries that a worker must hold before it is killed."""
 LOOK_EVERY_S = 0.002
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 
 
 async def recovery(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:

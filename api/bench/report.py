@@ -16,7 +16,9 @@ HEAD: Final = """# Benchmarks
 
 Written by `millrace bench --all --write docs/benchmarks.md` (`make benchmarks`), which takes about ten minutes;
 `--full` adds a backlog of a million and a worker over a million entries. Every figure of the run is in
-[figures.json](benchmarks/figures.json). `millrace bench NAME…` measures one part alone.
+[figures.json](benchmarks/figures.json). `millrace bench NAME…` measures one part alone; `--help` has the names. The
+peers are an extra: `pip install '.[peers]'` and `npm install --prefix bench/peers`, or in an environment of their own,
+`--peers-python PATH`.
 
 What is measured is the shipped runtime: fence, job record, lifecycle, leases, trace context, one partition unless said
 otherwise. Only the handlers do nothing. A job is six transitions. The floor is `bench/floor.py`: the same loop over six
@@ -105,6 +107,8 @@ def _conditions(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _goals(figures: Mapping[str, Any]) -> Iterator[str]:
+    for name, why in figures.get("failed", {}).items():
+        yield f"Not measured: {name} ({_cell(why)}).\n"
     rows = [(one.what, one.wanted, one.measured, one.holds) for one in reached(figures)]
     if rows:
         yield "## Wanted and reached\n"

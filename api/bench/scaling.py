@@ -12,7 +12,7 @@ from consumers.worker.presence import presence
 from streams.log import Log
 
 LOOK_EVERY_S: Final = 0.1
-WITHIN_S: Final = 120.0
+WITHIN_S: Final = 300.0
 FEED: Final = 2_000
 """Jobs that are submitted together, so that work waits from the first moment on."""
 
@@ -21,7 +21,7 @@ async def autoscale(ground: Ground, _: dict[str, Any]) -> dict[str, Any]:
     """Seconds until there were two processes, and from the last job's end until there was one; and jobs lost.
 
     Raises:
-        RuntimeError: It did not come to two, or back to one, within two minutes.
+        RuntimeError: It did not come to two, or back to one, within five minutes.
     """
     jobs = ground.plan.scaled_jobs
     async with ground.namespace() as log, tree(ground, log, "worker", "--autoscale", "1,2"):

@@ -66,7 +66,13 @@ def bench(
         _write(figures, write, as_json=as_json)
     if as_json:
         print_json(figures)
-        return
+    else:
+        _show(figures)
+    if "failed" in figures:
+        raise typer.Exit(1)
+
+
+def _show(figures: dict[str, Any]) -> None:
     figures.pop("runs", None)  # each single one; the medians are above
     print_table(("", ""), list(_rows(figures)))
     next_step(

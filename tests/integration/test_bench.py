@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,10 @@ from api.bench import BY_NAME, Plan, bench
 from api.bench.processes import output, python
 from api.bench.report import page, plots
 from streams.connect import connect
+from tests.support.office_files import docx_file, pdf_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -64,10 +68,30 @@ async def is_clean(url: str) -> None:
     await client.aclose()
 
 
-async def script(name: str, *arguments: str, **environment: str) -> dict[str, Any]:
+async def script(name: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
     return await output(python(f"bench/{name}.py", *arguments), environment)
 
 
-async def test_the_scripts_beside_it_run(valkey_url: str) -> None:
-    told = await script("stop_and_go", "--letters", "1000", "--rate", "1000", MILLRACE_REDIS_URL=valkey_url)
+async def test_a_redrive_under_live_work_and_a_pause(valkey_url: str) -> None:
+    told = await script(
+        "stop_and_go", "--letters", "1000", "--rate", "1000", environment={"MILLRACE_REDIS_URL": valkey_url}
+    )
     assert (told["redrive"]["lost"], told["pause"]["started_later_than_1_s"]) == (0, 0)
+
+
+async def test_an_audit_of_a_small_site() -> None:
+    told = await script("audit_crawl", "--pages", "20", "--rounds", "1")
+    assert [run["pages"] for run in told["audit"]] == [20]
+
+
+async def test_phrases_of_a_few_files_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "filings"
+    folder.mkdir(parents=True)
+    (tmp_path / "data" / "sites").mkdir()
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    pages = [" ".join(f"{word}{page}" for word in words) for page in range(3)]
+    (folder / "numbers.pdf").write_bytes(pdf_file(pages))
+    (folder / "lease.docx").write_bytes(docx_file())
+    told = await script("search_quality", "--shared", str(tmp_path), "--each", "2")
+    assert told["documents"] == 2
+    assert (told["not_read"], told["exact_first"]) == (0, 1.0)

@@ -11,9 +11,10 @@ import orjson
 import pytest
 
 from api.bench.capacity import Measured, capacity, carried
-from api.bench.catalogue import BY_NAME, UnknownMeasurement, chosen
+from api.bench.catalogue import BY_NAME, UnknownMeasurement, chosen, made
 from api.bench.chart import bars, curves
 from api.bench.goals import reached
+from api.bench.ground import Ground
 from api.bench.peers import EXTRA, PEERS, found
 from api.bench.plan import Plan
 from api.bench.report import page, plots, table, write
@@ -181,3 +182,20 @@ def test_plots_are_well_formed_and_drawn_to_scale() -> None:
     assert not math.isnan(points[2][1])
     assert set(plots({})) == set()
     ET.fromstring(curves("Empty", {}, across="n", upwards="us"))  # noqa: S314
+
+
+async def test_a_measurement_that_fails_leaves_the_others() -> None:
+    async def fails(*_: Any) -> dict[str, Any]:
+        raise RuntimeError("the worker ended early")
+
+    async def needs_it(_: Any, figures: dict[str, Any]) -> dict[str, Any]:
+        return {"share": figures["recovery_s"]}
+
+    ground = Ground("redis://127.0.0.1:1/0", Plan.tiny(), lambda _: None)
+    figures: dict[str, Any] = {"transitions_per_s": 1}
+    await made("recovery", fails, ground, figures)
+    await made("claims", needs_it, ground, figures)
+    assert figures["transitions_per_s"] == 1
+    assert figures["failed"]["recovery"] == "RuntimeError: the worker ended early"
+    assert figures["failed"]["claims"].startswith("without 'recovery_s'")
+    await ground.client.aclose()
