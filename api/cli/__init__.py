@@ -11,6 +11,7 @@ from api.cli import (
     audits,
     backup,
     care,
+    chaos,
     companies,
     demo,
     documents,
@@ -94,7 +95,7 @@ app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
-    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, care.bench,
+    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, care.bench, chaos.chaos,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(health.health, name="health", rich_help_panel=OPERATION)
