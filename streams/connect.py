@@ -19,6 +19,7 @@ from redis.exceptions import (  # redis's own names
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     SlotNotCoveredError,
@@ -35,6 +36,9 @@ AWAY: Final = (
     ReadOnlyError, ClusterDownError, SlotNotCoveredError, TryAgainError,  # a failover, or slots on the move
 )  # fmt: skip
 """What says that the server is away for now, rather than that it refuses."""
+
+NOT_NOW: Final = (*AWAY, OutOfMemoryError)
+"""What a loop waits out: the server is away, or it is full and refuses what takes memory."""
 
 CLUSTER_CONNECTIONS: Final = 1_024
 """Connections to one node of a Cluster at most: each partition's doorbell has one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from schemas.names import StageName
 from streams.codec import Delivery, deliver
@@ -156,7 +156,11 @@ class Reclaimer:
         """Whether this consumer sweeps now: one at a time a partition and pool, for a few intervals."""
         key, me = partition.sweeper(pool), self._moves.consumer
         ttl_ms = int(STALL_FACTOR * self._interval_s * 1_000)
-        if await self._client.set(key, me, nx=True, px=ttl_ms):
+        try:
+            if await self._client.set(key, me, nx=True, px=ttl_ms):
+                return True
+        except OutOfMemoryError:
+            # What dead workers held is to end all the more: that frees memory. Several may sweep, each claim is fenced.
             return True
         holder = await self._client.get(key)
         if holder is None or holder.decode() != me:

@@ -14,7 +14,7 @@ import psutil
 from mode import Service
 
 from consumers.worker.watchdog import is_deaf
-from streams.connect import AWAY
+from streams.connect import NOT_NOW
 from streams.telemetry import setup
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Presence(Service):
         while not self.should_stop:
             try:
                 await self._write(process)
-            except AWAY as error:
+            except NOT_NOW as error:
                 logger.debug("presence is not written: %s", error)
             await self.sleep(EVERY_S)
 
@@ -52,7 +52,7 @@ class Presence(Service):
             await worker.client.delete(worker.keys.worker(worker.name))
             await worker.client.delete(worker.keys.drain(worker.name))
             await worker.client.srem(worker.keys.workers, worker.name)
-        except AWAY as error:
+        except NOT_NOW as error:
             logger.debug("presence is not removed: %s", error)
 
     async def _write(self, process: psutil.Process) -> None:

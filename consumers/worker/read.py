@@ -10,7 +10,7 @@ from mode import Service
 from redis.exceptions import ResponseError
 
 from consumers.worker.hand import Hand
-from streams.connect import AWAY
+from streams.connect import AWAY, NOT_NOW
 from streams.reader import DOORBELL_MS, Reader
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class ReadLoop(Service):
                         full = frozenset(place for place, left in room.items() if not left)
                         bell_ms = CLOSED_BELL_MS if full else DOORBELL_MS
                         entries = await reader.doorbell(free, paused | full, bell_ms)
-                except AWAY as error:
-                    logger.warning("the log is away, nothing is read: %s", error)
+                except NOT_NOW as error:
+                    logger.warning("the log is away or full, nothing is read: %s", error)
                     self.heard_s = asyncio.get_running_loop().time()
                     await asyncio.sleep(0.2)
                     continue
