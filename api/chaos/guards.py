@@ -35,6 +35,7 @@ GUARDS: Final[dict[GuardName, Guard]] = {
         (
             ("  if row[2] ~= consumer or row[4] ~= delivery then return SUPERSEDED end\n", ""),
             ("pending.err or not row then return NOT_PENDING end\n", "pending.err or not row then return nil end\n"),
+            ("return refused(route.stream, id, consumer, delivery) or NOT_PENDING\n", "return nil\n"),
         ),
     ),
     "join": Guard(

@@ -33,7 +33,7 @@ from streams.telemetry.traceparent import trace_of_job
 
 BATCH: Final = 20
 AGAIN_S: Final = 0.1
-TWICE: Final = 0.05
+TWICE: Final = 0.1
 """Share of the submissions that are sent a second time though they were answered."""
 REDRIVE_AFTER_S: Final = 5.0
 MOST_AT_ONCE: Final = 64
