@@ -147,6 +147,17 @@ def connect(
     raise ValueError(msg)
 
 
+async def transaction(client: Any) -> Any:
+    """A pipeline whose commands are carried out together or not at all.
+
+    redis-py queues each of them in a thread with an event loop of its own when the client is a Cluster's; if it had to
+    learn there who has which slots, it would wait for a lock of this loop. So it learns that before.
+    """
+    if is_cluster(client):
+        await client.initialize()
+    return client.pipeline(transaction=True)
+
+
 def is_cluster(client: Any) -> bool:
     """Whether keys of several hash tags need several commands."""
     return isinstance(client, RedisCluster)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from aiohttp import web
 from sqlalchemy import text
 
 from api.chaos.flow import FLOWS, SINK_TABLE
-from api.chaos.process import Config
+from api.chaos.process import CRASHED, Config
 from api.chaos.proxy import Proxy
 from consumers.store import Store, upgrade
 from consumers.worker.presence import presence
@@ -86,15 +87,17 @@ class Layout:
 
 @dataclass(slots=True)
 class Child:
-    """A process of the run, which may be started again under the same name."""
+    """A process of the run, which may be started again under the same name; `is_down` while a fault keeps it down."""
 
     config: Config
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    is_down: bool = False
 
     def start(self) -> None:
         """Start it; it is at work a second or two later."""
+        self.is_down = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "api.chaos.process", self.config.json()], cwd=ROOT, env=dict(self.environment),
@@ -120,7 +123,8 @@ class Child:
                 self.process.stdin.flush()
 
     def kill(self) -> None:
-        """SIGKILL to it and all below it; returns when it is gone."""
+        """SIGKILL to it and all below it; returns when it is gone, and it stays down until it is started."""
+        self.is_down = True
         if self.process is None:
             return
         with suppress(psutil.NoSuchProcess):
@@ -216,6 +220,24 @@ class Place:
         fields = [rows[0][1] for rows in found if rows]
         # What somebody put there himself has no job before it is adopted.
         return {(row[b"job"].decode(), row[b"task"].decode()) for row in fields if b"job" in row}
+
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as an init system would; answers whom."""
+        dead = [
+            name for name, child in self.children.items()
+            if not child.is_down and child.process is not None and child.process.poll() is not None
+        ]  # fmt: skip
+        for name in dead:
+            self.children[name].start()
+        return dead
+
+    def crashes(self) -> Counter[str]:
+        """What services of workers crashed of, from the logs: none should."""
+        found: Counter[str] = Counter()
+        for name in self.children:
+            with (self.home / f"{name}.log").open(encoding="utf-8", errors="replace") as lines:
+                found.update(line.strip() for line in lines if line.startswith(CRASHED))
+        return found
 
     async def now_ms(self) -> int:
         """The server's time, which lifecycle's entry ids carry."""

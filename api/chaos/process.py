@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import orjson
 import uvloop
@@ -29,6 +29,8 @@ from consumers.worker.worker import Worker
 from schemas.settings import Settings, load_settings
 from streams import telemetry
 from streams.connect import connect
+
+CRASHED: Final = "a service of this worker crashed:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ async def _work(config: Config, settings: Settings, name: str) -> int:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         obeying.cancel()
         if not told.is_set():
-            sys.stderr.write(f"a service of this worker crashed: {worker.crash_reason!r}\n")
+            sys.stderr.write(f"{CRASHED} {worker.crash_reason!r}\n")
             return 1
         await worker.drain()
     return 0

@@ -89,6 +89,7 @@ def report(happened: Happened) -> dict[str, Any]:
         },
         "recovery": asdict(recoveries),
         "findings": counts,
+        "crashes": dict(happened.crashes),
         "duplicated_effects": {
             "effects": sinks.effects, "asked_for_again": sinks.repeats, "of_effects": sinks.repeated,
             "outcome_events": sinks.outcomes, "outcome_events_again": sinks.outcome_repeats,
@@ -144,6 +145,7 @@ def page(found: dict[str, Any]) -> str:
         ("Recovery, 99 of 100", f"{recovery['p99_s']} s (bound: {RECOVERED_WITHIN_S:g} s)"),
         ("Recovery, longest", f"{recovery['max_s']} s"),
         ("Effects asked for again", f"{effects['asked_for_again']:,} of {effects['effects']:,}: each took place once"),
+        ("Crashes of workers that no fault is", f"{sum(found['crashes'].values()):,}"),
         ("Load and faults", f"{seconds['load']:g} s; all at rest {seconds['until_quiet']:g} s later"),
     ]
     verdicts = [(VERDICTS[kind], count) for kind, count in found["findings"].items()]

@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +28,11 @@ from streams.connect import AWAY
 
 logger = logging.getLogger(__name__)
 
-SETTLE_S: Final = 180.0
-"""How long what was accepted may take to end once the faults are over."""
+SETTLE_S: Final = 90.0
+"""How long the number of open entries may stand still once the faults are over, before what is left counts as lost."""
 QUIET_LOOKS: Final = 3
 POLL_S: Final = 0.2
+REVIVE_S: Final = 1.0
 STORIES: Final = 10
 STORY_ENTRIES: Final = 200_000
 """Looked through for one of them."""
@@ -72,6 +74,7 @@ class Happened:
         ledger: What was accepted.
         took_s: From the first submission to the end of the last job.
         settled_s: Of that, after load and faults had ended.
+        crashes: What services of workers crashed of, which no fault should make them.
         stories: Lifecycle of some of the jobs that something was found about.
     """
 
@@ -82,6 +85,7 @@ class Happened:
     sinks: Sinks
     took_s: float
     settled_s: float
+    crashes: Counter[str] = field(default_factory=Counter)
     stories: dict[str, list[Row]] = field(default_factory=dict)
 
     @property
@@ -104,7 +108,7 @@ async def run(drill: Drill, told: Told = lambda _: None, logs: Path | None = Non
     async with opened(drill.layout) as place:
         began = time.monotonic()
         load = Load(place, drill.seed, drill.jobs_per_s, most=drill.most_jobs)
-        loading = asyncio.create_task(load.run())
+        loading, reviving = asyncio.create_task(load.run()), asyncio.create_task(_revive(place, told))
         struck: list[Struck] = []
         probes: list[str] = []
         try:
@@ -119,12 +123,15 @@ async def run(drill: Drill, told: Told = lambda _: None, logs: Path | None = Non
             told("faults and load are over; waiting for every job to end")
             await _settle(place, told)
         finally:
+            reviving.cancel()
             load.stop()
             await load.close()
         took_s, settled_s = time.monotonic() - began, time.monotonic() - quiet_s
         told("checking the history")
         history, sinks = await _examine(place, load.ledger, struck, probes)
-        happened = Happened(drill, struck, load.ledger, history, sinks, took_s, settled_s)
+        happened = Happened(
+            drill, struck, load.ledger, history, sinks, took_s, settled_s, await asyncio.to_thread(place.crashes)
+        )  # fmt: skip
         await _tell_stories(place, happened)
         if happened.findings and logs is not None:
             await asyncio.to_thread(_keep_logs, place, logs)
@@ -183,9 +190,16 @@ async def _happen(place: Place, struck: Struck, began: float, told: Told) -> Non
     struck.ended_s = time.monotonic() - began
 
 
+async def _revive(place: Place, told: Told) -> None:
+    while True:
+        for name in place.revive():
+            told(f"{name} ended by itself and is started again")
+        await asyncio.sleep(REVIVE_S)
+
+
 async def _settle(place: Place, told: Told) -> None:
     """Wait until nothing is open any more; what still is then, the checks will find."""
-    deadline, quiet, said = time.monotonic() + SETTLE_S, 0, 0.0
+    deadline, quiet, said, fewest = time.monotonic() + SETTLE_S, 0, 0.0, float("inf")
     while time.monotonic() < deadline:
         try:
             left = await _left(place)
@@ -193,6 +207,8 @@ async def _settle(place: Place, told: Told) -> None:
             logger.warning("cannot look: %s", error)
             left = -1
         quiet = quiet + 1 if left == 0 else 0
+        if 0 <= left < fewest:  # a slow machine has a backlog to work off, which is not lost
+            fewest, deadline = left, time.monotonic() + SETTLE_S
         if quiet >= QUIET_LOOKS:
             return
         if time.monotonic() - said > 5:  # noqa: PLR2004 - seconds between two lines

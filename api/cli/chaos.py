@@ -126,6 +126,8 @@ def _show(figures: dict[str, Any], report: Path | None) -> None:
     say(f"{effects['asked_for_again']} of {effects['effects']:,} effects were asked for again, each took place once")
     for kind, count in figures["findings"].items():
         say(f"{count} {VERDICTS[kind]}", "red" if count else "green")
+    for why, count in figures["crashes"].items():
+        say(f"{count} times {why}", "red")
     for text in figures["what_was_found"][:20]:
         say(f"  {text}", "red")
     if not figures["ok"] and not figures["what_was_found"]:
