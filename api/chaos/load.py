@@ -230,19 +230,15 @@ class Load:
 
     async def _redrive(self) -> None:
         """Put the dead letters of half the `mixed` jobs back to work, once they have ended."""
-        while self._to_redrive or not self._is_over.is_set():
+        while not self._is_over.is_set():
             if not self._to_redrive or self._to_redrive[0][0] > time.monotonic():
-                if self._is_over.is_set() and self._to_redrive:
-                    self._to_redrive.popleft()
-                    continue
                 await asyncio.sleep(AGAIN_S)
                 continue
             _, job_id = self._to_redrive.popleft()
             try:
                 await self._retry(job_id)
             except (*AWAY, RedisError, Refused):
-                if not self._is_over.is_set():
-                    self._to_redrive.append((time.monotonic() + REDRIVE_AFTER_S, job_id))
+                self._to_redrive.append((time.monotonic() + REDRIVE_AFTER_S, job_id))
 
     async def _retry(self, job_id: str) -> None:
         record = await self._place.log.job(job_id)
