@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from api.problems import Problem
+from consumers.submit import submit
 from schemas.documents import settings_of
+from schemas.jobs import JobRequest
+from streams.erase import Erasure, Erasures
+from streams.errors import MillraceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.auth import Caller
     from api.services import Services
     from consumers.store.models import CollectedDocument, Collection
+
+
+SOON_S: Final = 10
+BEFORE: Final = timedelta(days=1)
+"""A job that brings a document was submitted so long before it, at most."""
 
 
 async def collection_of(services: Services, name_or_id: str, caller: Caller) -> Collection:
@@ -43,10 +56,50 @@ def refuse_if_held(collection: Collection) -> None:
         )
 
 
-async def drop_bytes(services: Services, digests: Iterable[str], tenant: str) -> None:
-    """Remove bytes that nothing refers to."""
-    for sha256 in digests:
-        await services.blobs.delete(sha256, tenant=tenant)
+async def delete_documents(services: Services, documents: Sequence[CollectedDocument], tenant: str) -> None:
+    """Delete documents: passages, vectors and bytes at once, what the log and the archive know by a job.
+
+    The job is the maintenance chore ``erase``, which also runs by itself every few minutes.
+    """
+    if not documents:
+        return
+    traces = [await services.store.collected.traces(one) for one in documents]
+    since = min(one.created_at for one in documents) - BEFORE
+    erasure = Erasure(
+        tenant=tenant, words=tuple({word for one in traces for word in one.words}), flow="documents",
+        since_ms=round(since.timestamp() * 1_000), found=tuple({job for one in traces for job in one.jobs}),
+    )  # fmt: skip
+    # First: if this process dies now, what is left is deleted by asking again.
+    await Erasures(services.log, services.blobs.chunks).ask(erasure)
+    for one in documents:
+        for sha256 in await services.store.collected.remove(one.id, tenant=tenant):
+            await services.blobs.delete(sha256, tenant=tenant)
+
+
+async def erase_soon(services: Services) -> None:
+    """Have the chore begin now, where maintenance is installed; else, and when it cannot, it comes by itself."""
+    if "maintenance" not in services.flows.by_name:
+        return
+    request = JobRequest(flow="maintenance", spec={"chore": "erase"}, priority="low", result_ttl_s=3_600)
+    with suppress(MillraceError):
+        # One for what is deleted within some seconds.
+        await submit(services.log, services.flows, request, identity=f"erase {int(time.time()) // SOON_S}")
+
+
+async def delete_collection(services: Services, collection: Collection, tenant: str) -> int:
+    """Delete a collection with all of its documents; answers how many.
+
+    Raises:
+        Problem: ``legal-hold``.
+    """
+    refuse_if_held(collection)
+    count = 0
+    while documents := (await services.store.collected.page(collection.id, tenant=tenant, limit=200)).items:
+        await delete_documents(services, documents, tenant)
+        count += len(documents)
+    await services.store.collections.remove(collection.id, tenant=tenant)
+    await erase_soon(services)
+    return count
 
 
 def document_view(document: CollectedDocument) -> dict[str, Any]:

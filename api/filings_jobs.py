@@ -37,6 +37,12 @@ def company_job(company: Company, options: TaskOptions, *, watch: bool = False, 
     )
 
 
+def collected_job(collection_id: str, document_id: str, only: str | None, options: TaskOptions) -> JobRequest:
+    """Read a document of a collection anew, or only embed it; see `only` of the spec of `documents`."""
+    spec = {"collection": collection_id, "documents": [document_id], "only": only}
+    return JobRequest.model_validate({"flow": "documents", "spec": spec, **_how(options)})
+
+
 def recompile_job(company: Company, options: TaskOptions) -> JobRequest:
     """Compile a company anew from what was read before."""
     return JobRequest.model_validate(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 300
 """Commands in one pipeline."""
 POOL: Final = "default"
+DEFAULT_TENANT: Final = "default"
 
 
 async def streams(services: Services) -> list[dict[str, Any]]:
@@ -69,6 +70,8 @@ async def workers(services: Services, tenant: str) -> list[dict[str, Any]]:
     }
     for worker in shown:
         worker["holds"] = [one for one in worker["holds"] if one["job"] in mine]
+        if tenant != DEFAULT_TENANT:  # which hosts are asked is the business of who has them asked
+            worker["open_hosts"] = []
     return shown
 
 

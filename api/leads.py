@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.problems import Problem
 from consumers.audit.export import csv_pieces, xlsx_bytes
+from consumers.contacts.emails import normalised
+from consumers.contacts.phones import to_e164
+from consumers.leads.identity import domain_of, plain
 from schemas.leads import FoundLead
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ COLUMNS: Final = (
     "address", "category", "rating", "reviews", "builder", "social", "source", "source_url", "job_id", "created_at",
 )  # fmt: skip
 BATCH: Final = 500
+_KINDS: Final = {"email": "e", "phone": "c", "domain": "d"}
+"""As of `consumers.leads.identity`."""
 
 
 async def lead_at(services: Services, lead_id: str, tenant: str) -> Lead:
@@ -37,6 +42,22 @@ async def lead_at(services: Services, lead_id: str, tenant: str) -> Lead:
 def no_such(lead_id: str) -> Problem:
     """What is said when there is no such lead."""
     return Problem("not-found", f"there is no lead {lead_id[:64]!r}; GET /api/v1/leads lists those that there are")
+
+
+def block_value(kind: str, value: str) -> str | None:
+    """What a blacklist keeps of a ``phone``, ``domain`` or ``name`` as people write it; None when it is none."""
+    if kind == "phone":
+        return to_e164(value)
+    return plain(value) if kind == "name" else domain_of(f"https://{value}/")
+
+
+def erasure_key(field: str, value: str) -> str | None:
+    """By what somebody is erased who has this ``email``, ``phone`` or ``domain``; None when it is none."""
+    if field == "email":
+        read = normalised(value)
+    else:
+        read = to_e164(value) if field == "phone" else domain_of(f"https://{value}/")
+    return f"{_KINDS[field]}:{read}" if read else None
 
 
 def lead_view(lead: Lead) -> dict[str, Any]:
@@ -82,25 +103,3 @@ def _row(lead: Lead) -> tuple[Any, ...]:
         lead.rating, lead.reviews, found.builder or "", ", ".join(one.value for one in found.social), lead.source,
         found.origins[0].url if found.origins else "", lead.job_id, lead.created_at.isoformat(),
     )  # fmt: skip
-
-
-async def erase(services: Services, lead_id: str, tenant: str, actor: str) -> None:
-    """Erase a lead and keep it out from now on; the audit log keeps its id only.
-
-    Raises:
-        Problem: The tenant has no such one.
-    """
-    digests = await services.store.leads.erase(lead_id, tenant=tenant)
-    if digests is None:
-        raise no_such(lead_id)
-    for sha256 in digests:
-        await services.blobs.delete(sha256, tenant=tenant)
-    await services.store.audit.record(actor, "lead.erase", lead_id, tenant=tenant)
-
-
-async def erase_by(services: Services, key: str, tenant: str, actor: str) -> list[str]:
-    """Erase every lead that has an address, a number or a domain, and keep it out; answers their ids."""
-    found = await services.store.leads.suppress(key, tenant=tenant)
-    for lead_id in found:
-        await erase(services, lead_id, tenant, actor)
-    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -111,11 +112,21 @@ async def _of_streams(services: Services) -> Iterable[Family]:
         (Family("millrace_stream_lag_entries", "gauge", "Of those, given to nobody so far."), "lag"),
         (Family("millrace_stream_oldest_age_seconds", "gauge", "Age of the oldest entry."), "oldest_age_s"),
     )
+    crowds: Counter[tuple[str, str, int]] = Counter()
     for row in await streams(services):
         labels = {label: row[label] for label in ("stage", "pool", "lane")}
         for family, name in families:
             family.add(labels, row[name])
-    return [family for family, _ in families]
+        for one in row["partitions"]:
+            crowds[row["stage"], row["pool"], one["partition"]] += one["length"]
+    fill = Family("millrace_backlog_ratio", "gauge", "Of its MILLRACE_MAX_BACKLOG, what the fullest partition has.")
+    if most := services.settings.max_backlog:
+        places: dict[tuple[str, str], int] = {}
+        for (stage, pool, _), length in crowds.items():
+            places[stage, pool] = max(places.get((stage, pool), 0), length)
+        for (stage, pool), length in places.items():
+            fill.add({"stage": stage, "pool": pool}, round(length / most, 6))
+    return [fill, *(family for family, _ in families)]
 
 
 async def _of_partitions(services: Services) -> Iterable[Family]:
@@ -148,6 +159,8 @@ async def _of_workers(services: Services) -> Iterable[Family]:
     in_hand = Family("millrace_worker_in_hand_entries", "gauge", "Entries in their hands.")
     memory = Family("millrace_worker_resident_memory_bytes", "gauge", "Resident memory of all of them.")
     largest = Family("millrace_worker_resident_memory_max_bytes", "gauge", "Of the largest of them.")
+    circuits = Family("millrace_open_circuits", "gauge", "Hosts that workers leave alone, each worker's counted.")
+    circuits.add({}, sum(len(one.get("open_hosts", ())) for one in fleet))
     workers.add({}, len(fleet))
     for pool in POOLS:
         serving.add({"pool": pool}, sum(pool in one["pools"] for one in fleet))
@@ -155,7 +168,7 @@ async def _of_workers(services: Services) -> Iterable[Family]:
     in_hand.add({}, sum(one["in_hand"] for one in fleet))
     memory.add({}, sum(one["rss_bytes"] for one in fleet))
     largest.add({}, max((one["rss_bytes"] for one in fleet), default=0))
-    return workers, serving, slots, in_hand, memory, largest
+    return workers, serving, slots, in_hand, memory, largest, circuits
 
 
 async def _of_groups(services: Services) -> Iterable[Family]:
@@ -190,12 +203,14 @@ async def _of_redis(services: Services) -> Iterable[Family]:
     fullest = max(nodes, key=lambda one: int(one.get("used_memory", 0)))
     used.add({}, int(fullest.get("used_memory", 0)))
     limit.add({}, int(fullest.get("maxmemory", 0)))
+    pressure = Family("millrace_backpressure", "gauge", "1 while nothing new is taken in because Redis is nearly full.")
+    pressure.add({}, int(bool(await services.pressure.said())))
     findings = Family("millrace_findings", "gauge", "What went wrong without a job of its own to tell it.")
     findings.add({}, len(await Findings(services.client, services.keys).all()))
     backup = Family("millrace_backup_age_seconds", "gauge", "Since the last `millrace backup`; -1 when there was none.")
     stamp = await services.client.get(services.keys.backup)
     backup.add({}, round(time.time() - float(orjson.loads(stamp)["at"]), 3) if stamp else -1)
-    return used, limit, findings, backup
+    return used, limit, pressure, findings, backup
 
 
 async def _of_jobs(services: Services) -> Iterable[Family]:

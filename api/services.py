@@ -69,7 +69,7 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
     client = connect(redis_url, timeout_s=COMMAND_TIMEOUT_S, resent=1)
     log = Log(
         client, keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas,
-        max_redrives=settings.max_redrives,
+        max_redrives=settings.max_redrives, max_backlog=settings.max_backlog,
     )  # fmt: skip
     store = Store.connect(database_url) if database_url is not None else None
     blobs = Blobs.open(settings.artifacts_location)
@@ -81,7 +81,7 @@ async def opened(settings: Settings, redis_url: str, database_url: str | None, f
         async with hub:
             yield Services(
                 settings, flows, client, keys, log, ApiKeys(client, keys), hub, blobs, cpu, store,
-                Pressure(client, keys), llm,
+                Pressure(client, keys, share=settings.max_memory_share), llm,
             )  # fmt: skip
     finally:
         await cpu.aclose()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from api.estimate import estimate
 from api.look import find
 from api.problems import Problem, field_errors
 from api.views import API, links_of
@@ -94,8 +95,8 @@ def verify(services: Services, request: JobRequest, inside: tuple[str, ...] = ()
         step, inside = step.then, (*inside, "then")
 
 
-def dry_run(services: Services, request: JobRequest, caller: Caller) -> dict[str, Any]:
-    """What would be submitted.
+async def dry_run(services: Services, request: JobRequest, caller: Caller) -> dict[str, Any]:
+    """What would be submitted, and what jobs alike needed (`Estimate`; None without a database).
 
     Raises:
         Problem: As `accept`.
@@ -104,12 +105,13 @@ def dry_run(services: Services, request: JobRequest, caller: Caller) -> dict[str
     flow = services.flows.get(request.flow)
     job_id = job_id_from(request.job_id or "dry-run", services.keys.partitions)
     job = new_job(flow, request, job_id, tenant=caller.tenant, traceparent="")
+    expected = await estimate(services, flow=flow.name, tenant=caller.tenant, spec=job.spec, budgets=job.budgets)
     return {
         "dry_run": True, "flow": flow.name, "tenant": caller.tenant, "priority": job.lane, "stage": job.stage,
         "until_stage": job.until_stage, "spec": orjson.loads(job.spec), "first": orjson.loads(job.data),
         "budgets": dict(job.budgets), "limit_s": flow.limit_s, "run_at": request.run_at,
         "expires_at": request.expires_at, "then": request.then.flow if request.then else None,
-        "links": {"submit": f"{API}/jobs"},
+        "estimate": expected, "links": {"submit": f"{API}/jobs"},
     }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ from consumers.worker.replaying import Replayer
 from consumers.worker.schedules import ScheduleLoop
 from consumers.worker.watchdog import Watchdog
 from consumers.worker.worker import Worker, WorkerOptions
-from schemas.names import STAGES, StageName
+from schemas.names import POOLS, STAGES, StageName
 from streams import telemetry
 from streams.connect import connect
 from streams.errors import MillraceError
@@ -65,7 +65,6 @@ CRASHED_STOP_S: Final = 5.0
 POLL_S: Final = 0.05
 PASS_ON_S: Final = 1.0
 """After this an entry of a flow that a worker does not run is offered again."""
-DEFAULT_POOLS: Final = ("default", "heavy", "mail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Workers:
     processes: int
     name: str = ""
     stages: tuple[StageName, ...] = STAGES
-    pools: tuple[str, ...] = DEFAULT_POOLS
+    pools: tuple[str, ...] = POOLS
     flows: tuple[str, ...] = ()
     concurrency: int | None = None
     most: int = 0

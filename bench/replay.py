@@ -31,7 +31,9 @@ from typing import Any, Final
 import orjson
 import uvloop
 
-from api.bench import Bench, Plan, Throughput, sink
+from api.bench.ground import Ground, sink
+from api.bench.plan import Plan
+from api.bench.rounds import Shape, Throughput, pipeline
 from consumers import noop
 from consumers.flow import Flows
 from consumers.replays.record import Replays
@@ -113,17 +115,17 @@ async def worker_of(here: Here, first_ns: dict[str, int]) -> AsyncIterator[None]
 
 async def archive_cost(redis_url: str, folder: Path, jobs: int, rounds: int) -> dict[str, Any]:
     """Throughput with and without archiving, in turn."""
-    bench = Bench(redis_url, Plan(jobs=jobs), lambda _: None)
     without: list[Throughput] = []
     with_: list[Throughput] = []
     async with sink() as endpoint:
+        ground = Ground(redis_url, Plan(jobs=jobs), lambda _: None, endpoint=endpoint)
         for turn in range(rounds + 1):
             runs = [(without, ""), (with_, str(folder / f"archive-{turn}"))]
             for kept, to in runs if turn % 2 else runs[::-1]:
-                found = await bench.pipeline(endpoint, archive_to=to)
+                found = await pipeline(ground, Shape(archive_to=to))
                 if turn:  # the first turn warms up
                     kept.append(found)
-    await bench.client.aclose()
+        await ground.client.aclose()
 
     def middle(name: str, runs: list[Throughput]) -> float:
         return median(getattr(one, name) for one in runs)

@@ -2,10 +2,12 @@
 
 ::
 
-    .venv/bin/python bench/search_quality.py [--shared ../shared] [--each 20] [--missed]
+    .venv/bin/python bench/search_quality.py [--shared ../shared] [--each 20] [--missed] [--chunk-chars 4000]
+                                             [--endpoint URL --model NAME | --folder FOLDER]
 
 Reads the office files and PDFs of the shared samples into one collection of a PostgreSQL of its own, in a temporary
-folder, without a model. Asks eight words in a row from passages (is the passage that has them first?) and questions in
+folder: without a model, by an endpoint that speaks OpenAI's ``/v1/embeddings``, or by a sentence-transformers model in
+a folder. Asks eight words in a row from passages (is the passage that has them first?) and questions in
 other words than the documents use (is a passage of the page that answers among the first ten?). The questions were
 written before any was asked, and nothing of the ranking was chosen by them. Their pages were looked up by keywords, the
 first few of each: another page may answer too, and counts as a miss.
@@ -24,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from consumers.documents.errors import DocumentRefused
-from consumers.documents.hashed import DIMENSION, NAME, embed
 from consumers.documents.work import packed, read_and_cut
+from consumers.embeddings import choose
 from consumers.search import search
 from consumers.store import Store, upgrade
 from consumers.store.models import Collection
 from consumers.store.passages import NewPassage
-from schemas.documents import CollectionSettings, Passage, SearchRequest
+from schemas.documents import CollectionSettings, EmbeddingChoice, Passage, SearchRequest, settings_of
 from schemas.settings import Settings
 from streams.embedded.postgres import PostgresServer
 
@@ -78,12 +80,13 @@ def files(shared: Path) -> list[Path]:
     return list(found.values())
 
 
-async def fill(store: Store, collection: Collection, paths: list[Path]) -> dict[str, int]:
-    """Index the files; how many, and their passages."""
-    read, told = [], {"documents": 0, "not_read": 0, "passages": 0}
+async def fill(store: Store, collection: Collection, paths: list[Path], operator: Settings) -> dict[str, Any]:
+    """Index the files; how many, their passages, and the model."""
+    chars = settings_of(collection.settings).chunk_chars
+    read, told = [], dict.fromkeys(("documents", "not_read", "passages"), 0)
     for number, path in enumerate(paths):
         try:
-            one = read_and_cut(path.read_bytes(), path.name, 4_000, 400, 2_000)
+            one = read_and_cut(path.read_bytes(), path.name, chars, chars // 10, 2_000)
         except DocumentRefused:
             told["not_read"] += 1
             continue
@@ -107,18 +110,18 @@ async def fill(store: Store, collection: Collection, paths: list[Path]) -> dict[
         told["documents"] += 1
         told["passages"] += len(rows)
     counted = await store.collections.ensure(collection.name, tenant=TENANT)
-    import numpy as np  # noqa: PLC0415 - only here
-
-    known = np.frombuffer(counted.frequencies or b"", dtype="<u4")
+    embedder = choose(counted, settings_of(counted.settings), operator).embedder
+    dimension = 0
     for document, texts in read:
-        vectors = [embed(text, known, counted.counted).tolist() for text in texts]
-        await store.passages.put_vectors(document, NAME, vectors)
-    await store.collections.embedded_with(collection.id, NAME, DIMENSION, tenant=TENANT)
-    await store.passages.ensure_index(NAME, DIMENSION)
-    return told
+        vectors = await embedder.embed(texts)
+        await store.vectors.put(document, embedder.name, vectors)
+        dimension = len(vectors[0])
+    await store.collections.embedded_with(collection.id, embedder.name, dimension, tenant=TENANT)
+    await store.vectors.ensure_index(embedder.name, dimension)
+    return {"model": embedder.name, "chunk_chars": chars, **told}
 
 
-async def exact(store: Store, collection: Collection, each: int) -> tuple[int, int, list[str]]:
+async def exact(store: Store, collection: Collection, each: int, operator: Settings) -> tuple[int, int, list[str]]:
     """Eight words in a row from passages: asked, first, and those that were not."""
     rng = random.Random(11)  # noqa: S311 - the same queries each time
     asked, first, missed = 0, 0, []
@@ -133,7 +136,7 @@ async def exact(store: Store, collection: Collection, each: int) -> tuple[int, i
             if query not in " ".join(text.split()) or sum(char.isalpha() for char in query) < FIRST:
                 continue  # across cells of a table, or figures only
             asked += 1
-            found = await ask(store, collection, query, 1)
+            found = await ask(store, collection, query, 1, operator)
             if found and query.lower() in " ".join(found[0].text.lower().split()):
                 first += 1
             else:
@@ -141,17 +144,17 @@ async def exact(store: Store, collection: Collection, each: int) -> tuple[int, i
     return asked, first, missed
 
 
-async def ask(store: Store, collection: Collection, query: str, limit: int) -> list[Passage]:
+async def ask(store: Store, collection: Collection, query: str, limit: int, operator: Settings) -> list[Passage]:
     """Search without folding: a page's passage counts, whatever else says nearly the same."""
-    return await search(store, Settings(), collection, SearchRequest(query=query, limit=limit, fold=False))
+    return await search(store, operator, collection, SearchRequest(query=query, limit=limit, fold=False))
 
 
-async def paraphrased(store: Store, collection: Collection) -> tuple[list[int | None], list[str]]:
+async def paraphrased(store: Store, collection: Collection, operator: Settings) -> tuple[list[int | None], list[str]]:
     """The rank of the first passage that answers each question, and the questions without one."""
     ranks: list[int | None] = []
     missed = []
     for question, name, pages in PARAPHRASES:
-        found = await ask(store, collection, question, FIRST)
+        found = await ask(store, collection, question, FIRST, operator)
         ranks.append(
             next(
                 (
@@ -167,17 +170,17 @@ async def paraphrased(store: Store, collection: Collection) -> tuple[list[int | 
     return ranks, missed
 
 
-async def measured(url: str, shared: Path, each: int) -> dict[str, Any]:
+async def measured(url: str, shared: Path, each: int, chosen: CollectionSettings, operator: Settings) -> dict[str, Any]:
     """All figures."""
     await upgrade(url)
     async with Store.connect(url) as store:
-        made = await store.collections.create("samples", CollectionSettings(), tenant=TENANT)
-        told = await fill(store, made, files(shared))
+        made = await store.collections.create("samples", chosen, tenant=TENANT)
+        told = await fill(store, made, files(shared), operator)
         collection = await store.collections.ensure("samples", tenant=TENANT)
-        asked, first, not_first = await exact(store, collection, each)
-        ranks, missed = await paraphrased(store, collection)
+        asked, first, not_first = await exact(store, collection, each, operator)
+        ranks, missed = await paraphrased(store, collection, operator)
     return {
-        "model": NAME, **told, "exact_phrases": asked, "exact_first": round(first / max(1, asked), 4),
+        **told, "exact_phrases": asked, "exact_first": round(first / max(1, asked), 4),
         "paraphrases": len(ranks),
         "recall_at_10": round(sum(rank is not None for rank in ranks) / len(ranks), 4),
         "reciprocal_rank": round(sum(1 / rank for rank in ranks if rank) / len(ranks), 4),
@@ -191,7 +194,17 @@ def main() -> int:
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("MILLRACE_SHARED", "../shared")))
     parser.add_argument("--each", type=int, default=20, help="phrases of each document")
     parser.add_argument("--missed", action="store_true", help="also print what was not found")
+    parser.add_argument("--chunk-chars", type=int, default=4_000, help="longest passage; a tenth of it overlaps")
+    parser.add_argument("--endpoint", help="base URL of an embedding endpoint, with --model")
+    parser.add_argument("--model", help="of the endpoint")
+    parser.add_argument("--folder", type=Path, help="a sentence-transformers model")
     asked = parser.parse_args()
+    provider = "endpoint" if asked.endpoint else "local" if asked.folder else "hashed"
+    operator = Settings(embedding_base_url=asked.endpoint, embedding_model=asked.model, embedding_folder=asked.folder)
+    chosen = CollectionSettings(
+        chunk_chars=asked.chunk_chars, overlap_chars=asked.chunk_chars // 10,
+        embedding=EmbeddingChoice(provider=provider),
+    )  # fmt: skip
     if not (asked.shared / "data").is_dir():
         print(f"there are no samples at {asked.shared}; name their folder with --shared", file=sys.stderr)
         return 3
@@ -200,7 +213,7 @@ def main() -> int:
         server = PostgresServer(Path(folder))
         server.start()
         try:
-            figures = asyncio.run(measured(server.url, asked.shared, asked.each))
+            figures = asyncio.run(measured(server.url, asked.shared, asked.each, chosen, operator))
         finally:
             server.stop()
     if not asked.missed:

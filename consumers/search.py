@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from consumers.documents import hashed, rank
 from consumers.embeddings import choose
 from consumers.embeddings.local import LOCAL
-from consumers.store.passages import Filters
+from consumers.store.searching import Filters
 from schemas.documents import EmbeddingChoice, Passage, SearchRequest, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from consumers.store import Store
     from consumers.store.models import Collection
-    from consumers.store.passages import FoundPassage
+    from consumers.store.searching import FoundPassage, Place
     from schemas.settings import Settings
 
 WEIGHTS: Final = {"exact": 100.0, "text": 1.0, "vector": 1.0}
@@ -25,8 +25,8 @@ WEIGHTS: Final = {"exact": 100.0, "text": 1.0, "vector": 1.0}
 MODEL_FREE_WEIGHT: Final = 0.6
 """Of likeness without a model, which is likeness of words and no more."""
 
-FEW: Final = 500
-"""Passages that the words of a query may occur in, all together; the commonest words are left out beyond."""
+LOOKED_AT: Final = 6_000
+"""Passages that the words of a query may occur in, all together; the commonest only rank what has others."""
 
 MORE: Final = 4
 """Passages asked of each way, as a multiple of what is answered: some are folded."""
@@ -40,26 +40,58 @@ async def search(store: Store, operator: Settings, collection: Collection, reque
         TransientError: The database or the embedding endpoint is away.
         PermanentError: The collection's embedding model is not configured here.
     """
-    tenant, query = collection.tenant, rank.words_in_order(request.query)
+    query = rank.words_in_order(request.query)
     filters = Filters(request.documents, request.kinds, _instant(request.since), _instant(request.until))
     most = min(200, max(50, request.limit * MORE))
-    is_phrase = request.query.strip().startswith('"') and request.query.strip().endswith('"')
-    lists = {"exact": await store.passages.by_phrase(collection.id, query, filters, tenant=tenant, limit=most)}
-    weights = dict(WEIGHTS)
-    if not is_phrase:
-        words = hashed.telling_words(query, collection.frequencies, FEW)
-        lists["text"] = await store.passages.by_words(collection.id, words, filters, tenant=tenant, limit=most)
-        vector = await _vector(query, collection, operator)
-        if vector is not None and collection.embedding is not None:
-            lists["vector"] = await store.passages.by_vector(
-                collection.id, vector, collection.embedding, filters, tenant=tenant, limit=most
-            )
-        if collection.embedding == hashed.NAME:
-            weights["vector"] = MODEL_FREE_WEIGHT
-    ordered = rank.fused(lists, weights)
-    found = await store.passages.load([place for place, _, _ in ordered[:most]], tenant=tenant)
-    scored = [(found[place], score, by) for place, score, by in ordered[:most] if place in found]
-    return _passages(scored, request)
+    lists, weights = await _ways(store, operator, collection, request, _Asked(query, filters, most))
+    ordered = rank.fused(lists, weights)[:most]
+    tenant = collection.tenant
+    prints = await store.searching.fingerprints([place for place, _, _ in ordered], tenant=tenant)
+    scored = [(place, score, by) for place, score, by in ordered if place in prints]
+    into = rank.folded([prints[place] for place, _, _ in scored]) if request.fold else list(range(len(scored)))
+    heads = [at for at, target in enumerate(into) if at == target][: request.limit]
+    found = await store.searching.load([scored[at][0] for at in heads], tenant=tenant)
+    shown = []
+    for at in heads:
+        place, score, found_by = scored[at]
+        twins = [scored[of][0] for of in range(len(scored)) if into[of] == at and of != at]
+        if place in found:
+            shown.append(_passage(found[place], score, found_by, twins, request))
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query: str
+    filters: Filters
+    most: int
+
+
+async def _ways(
+    store: Store, operator: Settings, collection: Collection, request: SearchRequest, asked: _Asked
+) -> tuple[dict[str, list[Place]], dict[str, float]]:
+    """What each way of searching finds, all at the same time, and how much each counts."""
+    tenant, most = collection.tenant, asked.most
+    by_phrase = store.searching.by_phrase(collection.id, asked.query, asked.filters, tenant=tenant, limit=most)
+    if request.query.strip().startswith('"') and request.query.strip().endswith('"'):
+        return {"exact": await by_phrase}, WEIGHTS
+    words = hashed.telling_words(asked.query, collection.frequencies, collection.counted, LOOKED_AT)
+    exact, by_words, by_vector = await asyncio.gather(
+        by_phrase,
+        store.searching.by_words(collection.id, words, asked.filters, tenant=tenant, limit=most),
+        _by_vector(store, operator, collection, asked),
+    )
+    likeness = MODEL_FREE_WEIGHT if collection.embedding == hashed.NAME else WEIGHTS["vector"]
+    return {"exact": exact, "text": by_words, "vector": by_vector}, {**WEIGHTS, "vector": likeness}
+
+
+async def _by_vector(store: Store, operator: Settings, collection: Collection, asked: _Asked) -> list[Place]:
+    vector = await _vector(asked.query, collection, operator)
+    if vector is None or collection.embedding is None:
+        return []
+    return await store.searching.by_vector(
+        collection.id, vector, collection.embedding, asked.filters, tenant=collection.tenant, limit=asked.most
+    )
 
 
 async def _vector(query: str, collection: Collection, operator: Settings) -> list[float] | None:
@@ -79,17 +111,6 @@ async def _vector(query: str, collection: Collection, operator: Settings) -> lis
         return None
     (vector,) = await embedder.embed([query])
     return vector if any(vector) else None
-
-
-def _passages(scored: Sequence[tuple[FoundPassage, float, tuple[str, ...]]], request: SearchRequest) -> list[Passage]:
-    into = rank.folded([one.passage.fingerprint for one, _, _ in scored]) if request.fold else list(range(len(scored)))
-    heads = [at for at, target in enumerate(into) if at == target][: request.limit]
-    shown = []
-    for at in heads:
-        one, score, found_by = scored[at]
-        twins = [scored[of][0].passage for of in range(len(scored)) if into[of] == at and of != at]
-        shown.append(_passage(one, score, found_by, [(twin.document_id, int(twin.ordinal)) for twin in twins], request))
-    return shown
 
 
 def _passage(

@@ -13,6 +13,7 @@ from streams.policy import StagePolicy
 
 if TYPE_CHECKING:
     from consumers.context import StageContext
+    from consumers.memo import Memo
     from consumers.outcome import Outcome
 
 FETCHING: Final = frozenset({"crawl", "classify", "download"})
@@ -30,6 +31,7 @@ class Stage:
         emits: Stages it may emit to.
         version: Raised when its output changes for the same input; part of the memo key.
         fetches: Whether it asks sites; a replay uses what it emitted then instead, unless told to fetch again.
+        memo: What its CPU work depends on, when its results are to be remembered; see `consumers.memo`.
     """
 
     name: StageName
@@ -39,6 +41,7 @@ class Stage:
     policy: StagePolicy = field(default_factory=StagePolicy)
     version: int = 1
     fetches: bool = False
+    memo: Memo | None = None
 
 
 def stage(
@@ -49,6 +52,7 @@ def stage(
     policy: StagePolicy | None = None,
     version: int = 1,
     fetches: bool | None = None,
+    memo: Memo | None = None,
 ) -> Callable[[Handler], Stage]:
     """Declare a handler as a stage.
 
@@ -59,6 +63,7 @@ def stage(
         policy: How it is run.
         version: See `Stage`.
         fetches: Whether it asks sites. When not said, crawl, classify and download are taken to.
+        memo: See `Stage`.
 
     Raises:
         ValueError: It would emit backwards, or to compile or notify, which the log itself emits.
@@ -73,6 +78,6 @@ def stage(
 
     def declare(handler: Handler) -> Stage:
         asks = name in FETCHING if fetches is None else fetches
-        return Stage(name, accepts, handler, frozenset(emits), policy or StagePolicy(), version, asks)
+        return Stage(name, accepts, handler, frozenset(emits), policy or StagePolicy(), version, asks, memo)
 
     return declare

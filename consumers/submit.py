@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -51,6 +51,7 @@ async def submit(
     tenant: str = "default",
     traceparent: str | None = None,
     parent: str = "",
+    is_owed: bool = False,
 ) -> Submitted:
     """Submit a job under a span that ends at once.
 
@@ -58,17 +59,19 @@ async def submit(
         identity: What makes two sends one submission: event source and id, or key and Idempotency-Key. The job id
             derives from it. Empty: the request's `job_id`, else a new id.
         traceparent: The caller's; the job runs inside that trace.
+        is_owed: Taken in whatever waits: it belongs to what was accepted before, or helps to end it.
 
     Raises:
         UnknownFlow: No such flow.
         BadSpec: The flow cannot be run with this.
         Refused: The identity was used before with another body.
+        Overloaded: Too much waits at its first stage.
     """
     check(flows, request)
     job_id = _job_id(request, identity, log.keys.partitions)
     with submit_span(request.flow, job_id, traceparent) as submitted_in:
         job = new_job(flows.get(request.flow), request, job_id, tenant=tenant, traceparent=submitted_in, parent=parent)
-        is_new = await log.submit(job)
+        is_new = await log.submit(replace(job, is_owed=is_owed))
     if not is_new and (record := await log.job(job_id)) is not None:
         return Submitted(job_id, record.trace_id, is_new=False)
     return Submitted(job_id, submitted_in[3:35], is_new)
@@ -148,7 +151,7 @@ async def follow_up(log: Log, flows: Flows, job_id: str, body: bytes) -> None:
     # In the same partition: its id derives from the first job's.
     if request.job_id is None:
         request = request.model_copy(update={"job_id": f"{partition_of(job_id)}-{job_id.partition('-')[2]}.then"})
-    await submit(log, flows, request, tenant=tenant, traceparent=traceparent, parent=job_id)
+    await submit(log, flows, request, tenant=tenant, traceparent=traceparent, parent=job_id, is_owed=True)
 
 
 def _written(spec: dict[str, Any]) -> bytes:

@@ -9,14 +9,15 @@
             run = await run_inline(flow, {"url": url}, settings=settings_for(url))
         assert run.status == "succeeded"
 
-`run_inline` runs a whole job, `fake_context` one handler, `serve` is a web site on loopback and `settings_for` lets
-the fetcher reach it.
+`run_inline` runs a whole job, `fake_context` one handler, `run_bundled` a dead letter that was exported, `serve` is a
+web site on loopback and `settings_for` lets the fetcher reach it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,18 +25,18 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel
 
+from consumers.bundle import BadBundle, read_bundle, try_task
 from consumers.context import Failure
 from consumers.execute import attempt
-from consumers.flow import Flow
-from consumers.inline.context import InlineBench, InlineContext, InlineResources, KeptBlobs
-from consumers.inline.job import REVISION, InlineJob
+from consumers.flow import Flow, installed
+from consumers.inline.context import InlineContext
+from consumers.inline.one import one_task
 from consumers.inline.progress import Progress
 from consumers.inline.run import Entry, InlineRun, StillSnoozing, run_inline
 from consumers.outcome import Outcome
 from consumers.store import MemoryStore, NeedsDatabase, Store
 from schemas.names import StageName
 from schemas.settings import Settings
-from streams.objects import IN_MEMORY
 
 __all__ = [
     "Entry",
@@ -47,6 +48,7 @@ __all__ = [
     "StillSnoozing",
     "failure",
     "fake_context",
+    "run_bundled",
     "run_inline",
     "serve",
     "settings_for",
@@ -65,18 +67,9 @@ class FakeContext(InlineContext):
         return await attempt(self._stage, payload, self)
 
     @property
-    def emitted(self) -> list[tuple[StageName, Any]]:
-        """Stage and payload (JSON) of what the handler emitted while it ran; what it returned is in its outcome."""
-        return [(task.stage, orjson.loads(task.data)) for task in list(self._bench.job.ready)[1:]]
-
-    @property
     def said(self) -> list[Progress]:
         """What the handler said of its progress."""
         return self._bench.progress
-
-    async def contributions(self) -> list[Any]:
-        """What it collected for compile, as JSON."""
-        return [one async for one in self._bench.kept.contributions.of(self.job_id, tenant=self.tenant)]
 
 
 @asynccontextmanager
@@ -109,20 +102,38 @@ async def fake_context(
         store: As in `run_inline`.
     """
     asked = spec.model_dump(mode="json") if isinstance(spec, BaseModel) else dict(spec or {})
-    kept, job = MemoryStore(), InlineJob(stage, b'{"v":1}')
-    task = job.ready[0]
-    async with InlineResources(settings or Settings(), KeptBlobs(IN_MEMORY), store or kept) as resources:
-        bench = InlineBench(
-            flow.name, job, "0-fake", orjson.dumps(asked), resources, kept, f"00-{1:032x}-{1:016x}-00",
-            failures=list(failures),
-        )  # fmt: skip
-        for ordinal, one in enumerate(collected):
-            await kept.contributions.put(
-                "0-fake", 0, ordinal, one.model_dump(mode="json"), tenant=bench.tenant, revision=REVISION
-            )
-        if checkpointed is not None:
-            bench.checkpoints[task.number] = orjson.dumps(checkpointed)
-        yield FakeContext(bench, flow.by_name[stage], task)
+    async with one_task(
+        FakeContext, flow, stage, spec=orjson.dumps(asked), settings=settings,
+        collected=[one.model_dump(mode="json") for one in collected], failures=failures, checkpointed=checkpointed,
+        store=store,
+    ) as context:  # fmt: skip
+        yield context
+
+
+async def run_bundled(
+    path: str | Path, *, task: int | None = None, flow: Flow | None = None, settings: Settings | None = None
+) -> Outcome:
+    """Run a task of a job bundle (`millrace job export`) with the code as it is now: a dead letter as a test.
+
+    Args:
+        path: The bundle.
+        task: Number of the task; the only one that failed when None.
+        flow: An installed one when None.
+        settings: Read from the environment when None.
+
+    Raises:
+        BadBundle: The file is no bundle, or does not say which task is meant.
+        Exception: What the handler raised.
+    """
+    bundle = read_bundle(Path(path))
+    if task is None and len(bundle.dead) != 1:
+        raise BadBundle(f"{len(bundle.dead)} tasks of {path} failed: say which one with task=")
+    number = bundle.dead[0].number if task is None else task
+    tried = await try_task(bundle, number, flow or installed().get(bundle.facts.flow), settings=settings)
+    if tried.outcome is None:
+        assert tried.error is not None  # noqa: S101 - one of both
+        raise tried.error
+    return tried.outcome
 
 
 def failure(stage: StageName, payload: BaseModel, *, reason: str, error: str = "", task: int = 1) -> Failure:

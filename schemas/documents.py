@@ -37,6 +37,7 @@ class DocumentsSpec(Asked):
         uploads: Ids that ``POST /uploads`` gave.
         documents: Ids of documents of the collection to read and index anew.
         reindex: Whether all of the collection is indexed anew, with its present settings.
+        only: ``text`` reads and cuts, found by words from then on; ``vectors`` embeds what was read; None does both.
         max_pages: Most pages of the site.
     """
 
@@ -46,6 +47,7 @@ class DocumentsSpec(Asked):
     uploads: tuple[str, ...] = Field(default=(), max_length=MAX_SOURCES)
     documents: tuple[str, ...] = Field(default=(), max_length=MAX_SOURCES)
     reindex: bool = False
+    only: Literal["text", "vectors"] | None = None
     max_pages: int = Field(default=50, ge=1, le=10_000)
 
     @model_validator(mode="after")
@@ -90,7 +92,8 @@ class IndexedDocument(BaseModel):
     """What became of one document.
 
     Attributes:
-        status: ``indexed`` when it can be found; ``unchanged`` when it was there already, as it is.
+        status: ``indexed`` when it can be found; ``extracted`` by its words only; ``unchanged`` when it was there
+            already, as it is.
         text_length: Characters.
         calls: Requests to the embedding endpoint; `tokens` as it counts them.
         cut: What was left out of it, and why.
@@ -98,7 +101,7 @@ class IndexedDocument(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    status: Literal["indexed", "unchanged"]
+    status: Literal["indexed", "extracted", "unchanged"]
     document_id: str
     name: str
     url: str | None = None
@@ -116,10 +119,13 @@ class DocumentsResult(BaseModel):
     """The result of a `documents` job.
 
     Attributes:
+        status: Of the document, when the job was about one; else None, as `document_id`.
         embedding: Name of the model that the passages were embedded with.
         cost: What the embedding endpoint was asked: texts, tokens as it counts them, calls.
     """
 
+    status: Literal["indexed", "extracted", "unchanged"] | None = None
+    document_id: str | None = None
     collection_id: str
     collection: str
     embedding: str
@@ -128,6 +134,23 @@ class DocumentsResult(BaseModel):
     chunks_created: int
     embeddings_generated: int
     cost: dict[str, int] = Field(default_factory=dict)
+
+
+class TextExtracted(BaseModel):
+    """The result of reading one document (``only: text``), to the letter of the task queue before Millrace."""
+
+    status: Literal["extracted", "indexed", "unchanged"]
+    document_id: str
+    text_length: int
+    chunks_created: int
+
+
+class EmbeddingsGenerated(BaseModel):
+    """The result of embedding one document (``only: vectors``), to the same letter."""
+
+    status: Literal["indexed", "unchanged"]
+    document_id: str
+    embeddings_generated: int
 
 
 class EmbeddingChoice(Asked):

@@ -30,12 +30,14 @@ class NotifySpec(Asked):
     Attributes:
         webhook: URL that gets a signed POST (Standard Webhooks).
         email: Addresses that get a mail.
+        leads: Of a `leads` job also for each lead that it found first, and on the outcomes stream.
     """
 
     webhook: HttpUrl | None = None
     email: tuple[Annotated[str, Field(pattern=r"^[^@\s<>,]{1,64}@[^@\s<>,]{1,255}$")], ...] = Field(
         default=(), max_length=20
     )
+    leads: bool = False
 
 
 class JobRequest(Asked):

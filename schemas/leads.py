@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,13 @@ BusinessField = Literal[
     "name", "phone", "website", "address", "rating", "reviews", "category", "place_id", "url", "reviewed_on"
 ]  # fmt: skip
 Selector = Annotated[str, Field(min_length=1, max_length=500)]
+LeadId = Annotated[str, Field(min_length=1, max_length=64)]
+PAGE_NAME: Final = "website-"
+"""How the names of jobs' artifacts begin that are pages of businesses' websites."""
+PICTURE_NAME: Final = "failed-listing-"
+"""How the names of those begin that are pictures of listings which could not be read."""
+MAX_MEASURED: Final = 500
+"""Websites that one job measures."""
 
 
 class Detail(Asked):
@@ -285,6 +292,58 @@ class LeadChange(Asked):
     owner: str | None = Field(default=None, max_length=200)
     follow_up_on: date | None = None
     note: str | None = Field(default=None, min_length=1, max_length=10_000)
+
+
+class SpeedSpec(Asked):
+    """What a `leads_pagespeed` job is asked: whose websites are measured."""
+
+    leads: tuple[LeadId, ...] = Field(min_length=1, max_length=MAX_MEASURED)
+
+
+class SpeedStart(Payload):
+    """Into crawl: the leads."""
+
+    leads: tuple[str, ...]
+
+
+class SpeedErrand(Payload):
+    """Into download: one lead."""
+
+    lead_id: str
+
+
+class SpeedLine(Payload):
+    """Collected by download: what became of one; `mobile` and `desktop` are of 100."""
+
+    lead_id: str
+    status: Literal["measured", "not_measured"]
+    reason: str = ""
+    mobile: int | None = None
+    desktop: int | None = None
+
+
+class SpeedResult(Payload):
+    """The result of a `leads_pagespeed` job."""
+
+    measured: int
+    not_measured: int
+    leads: tuple[SpeedLine, ...]
+
+
+class SpeedRequest(Asked):
+    """The body of ``POST /leads/pagespeed/bulk``; may be left out.
+
+    Attributes:
+        lead_ids: Whose websites are measured; the best that have one and were not measured yet, when none are named.
+        limit: Most of those.
+        min_score: Those of them with a lower score are left out.
+        status: Only those of them with this status.
+    """
+
+    lead_ids: tuple[LeadId, ...] = Field(default=(), max_length=MAX_MEASURED)
+    limit: int = Field(default=50, ge=1, le=MAX_MEASURED)
+    min_score: int | None = Field(default=None, ge=0, le=100)
+    status: LeadStatus | None = None
 
 
 class BlockRequest(Asked):

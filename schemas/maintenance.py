@@ -16,7 +16,7 @@ class MaintenanceSpec(Asked):
     """What a maintenance job is to do.
 
     Attributes:
-        chore: One of those that are installed: `clean_up`, `stale`, `health`, `memory`, `digest`, `sweep` and others.
+        chore: One of those that are installed: `clean_up`, `stale`, `health`, `memory`, `digest`, `sweep`, `erase`.
         dry_run: Report what would be done, and do nothing.
         older_than_days: For `clean_up`, in place of the setting.
     """

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
 from schemas.jobs import Asked, Instant
+from schemas.memo import MemoView
 from schemas.names import StageName, lane_of
 
 EndedName = Literal["succeeded", "partial", "failed", "cancelled", "expired"]
@@ -128,6 +129,7 @@ class ReplayView(BaseModel):
         entries: Entries that these run, as many as ran then.
         missing: Reason -> jobs that could not be replayed.
         percent: Of the selection.
+        memo: What of its jobs' work was had from memo so far; None in lists, and without a database.
     """
 
     replay_id: str
@@ -148,6 +150,7 @@ class ReplayView(BaseModel):
     problems: list[ReplayProblem]
     percent: float
     error: str | None
+    memo: MemoView | None = None
     links: dict[str, str]
 
 

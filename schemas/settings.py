@@ -189,13 +189,23 @@ class Settings(BaseSettings):
     llm_job_cost: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars that one job may spend; needs a model whose prices are known. Unset: only tokens count."""
 
+    llm_tenant_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens, in and out, that all jobs of a tenant may use in a calendar month (UTC). Unset: no cap."""
+
+    llm_tenant_cost: Annotated[Decimal, Field(ge=0)] | None = None
+    """US dollars that all jobs of a tenant may spend in a calendar month (UTC), as `llm_job_cost`. Unset: no cap."""
+
     llm_input_price: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars for a million tokens in; goes with `llm_output_price`. Unset: the model's list price, if known."""
 
     llm_output_price: Annotated[Decimal, Field(ge=0)] | None = None
     """US dollars for a million tokens out."""
 
-    # Where leads come from, beside listings and files
+    # Leads: where they come from, beside listings and files, and who stays out
+
+    suppression_key: SecretStr | None = None
+    """Secret behind the hashes that keep erased people out of the lead book. Unset: one is made at the first erasure
+    and kept in the artifact store. Changing it lets the erased in again."""
 
     places_key: SecretStr | None = None
     """Google API key for the Places API (New). Unset: `leads` jobs with source `places` are refused."""
@@ -309,6 +319,22 @@ class Settings(BaseSettings):
 
     history_days: Annotated[int, Field(ge=1)] = 90
     """Days after a job's end when the daily clean-up removes its history, log and results."""
+
+    memo: bool = True
+    """Whether what a stage computed is had from memo when the same code gets the same input again."""
+
+    memo_days: Annotated[int, Field(ge=1)] = 30
+    """Days without use after which the daily clean-up removes a memo."""
+
+    max_backlog: Annotated[int, Field(ge=0)] = 2_000_000
+    """Entries of a stage in one partition above which jobs that begin there are refused with 503: those of low
+    priority from 80 % of it, normal ones from 90 %. 0: no bound."""
+
+    max_memory_share: Annotated[float, Field(ge=0.1, le=1)] = 0.8
+    """Share of Redis's ``maxmemory`` above which nothing new is taken in; what is under way goes on."""
+
+    parked_in_memory: Annotated[int, Field(ge=256)] = 1_000
+    """Parked tasks of a job at a stage that Redis keeps, about; more are spilled to the artifact store."""
 
     wait_replicas: Annotated[int, Field(ge=0, le=10)] = 0
     """Replicas that must have a submission before it is answered with 202."""

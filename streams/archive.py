@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,6 +23,7 @@ import zstandard
 
 from streams.chunks import Chunks
 from streams.groups import Entries
+from streams.objects import BlobNotFound
 
 GROUP: Final = "archive"
 """A required group: nothing it has not written is trimmed."""
@@ -88,6 +89,10 @@ def _unpacked(body: bytes) -> list[bytes]:
     return zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_CHUNK_BYTES).splitlines()
 
 
+def _packed(lines: Iterable[bytes]) -> bytes:
+    return zstandard.ZstdCompressor(level=LEVEL).compress(b"".join(lines))
+
+
 async def write(chunks: Chunks, namespace: str, partition: int, entries: Entries) -> list[str]:
     """Archive entries, which come in order; answers the keys, one a day."""
     keys = []
@@ -96,8 +101,8 @@ async def write(chunks: Chunks, namespace: str, partition: int, entries: Entries
         claims = sorted({(fields.get("tenant", ""), sha) for _, fields in of_day for sha in claims_in(fields.values())})
         if claims:
             await chunks.put_raw(stem + _CLAIMS, orjson.dumps(claims))
-        lines = b"".join(orjson.dumps({"id": entry_id, "fields": fields}) + b"\n" for entry_id, fields in of_day)
-        await chunks.put_raw(stem + _BATCH, zstandard.ZstdCompressor(level=LEVEL).compress(lines))
+        lines = (orjson.dumps({"id": entry_id, "fields": fields}) + b"\n" for entry_id, fields in of_day)
+        await chunks.put_raw(stem + _BATCH, _packed(lines))
         keys.append(stem + _BATCH)
     return keys
 
@@ -144,6 +149,35 @@ async def read(
             yield found[at]
 
 
+async def rewrite(
+    chunks: Chunks,
+    key: str,
+    change: Callable[[str, dict[str, str]], dict[str, str] | None],
+    worth: Callable[[bytes], bool],
+) -> int:
+    """Change entries of a batch, in one step; answers how many. Their ids and order stay.
+
+    Args:
+        chunks: Where it is kept.
+        key: Of the batch.
+        change: Given an entry's id and fields, its new fields, or None to leave it.
+        worth: Whether a line is worth parsing.
+    """
+    lines = await Opened(most=1).lines(chunks, key)
+    changed = 0
+    for at, line in enumerate(lines):
+        if not worth(line):
+            continue
+        row = orjson.loads(line)
+        fields = change(row["id"], row["fields"])
+        if fields is not None:
+            lines[at] = orjson.dumps({"id": row["id"], "fields": fields})
+            changed += 1
+    if changed:
+        await chunks.put_raw(key, _packed(line + b"\n" for line in lines))
+    return changed
+
+
 async def batches(
     chunks: Chunks,
     namespace: str,
@@ -185,6 +219,15 @@ async def expire(
             if not dry_run:
                 await chunks.delete_raw(stored.key)
     return removed, size_bytes
+
+
+async def claims_of(chunks: Chunks, key: str) -> list[str]:
+    """The SHA-256 of every claim check that a batch refers to."""
+    try:
+        named = orjson.loads(await chunks.get_raw(key.removesuffix(_BATCH) + _CLAIMS))
+    except BlobNotFound:
+        return []
+    return [sha256 for _, sha256 in named]
 
 
 async def claims(chunks: Chunks, namespace: str, partition: int) -> AsyncIterator[tuple[str, str]]:

@@ -169,8 +169,10 @@ class Chunks:
         return payload
 
     async def delete_claim(self, sha256: str, *, tenant: str) -> None:
-        """Remove a claim check; nothing happens when it is not there."""
+        """Remove a claim check for good, also one that was put aside; nothing happens when it is not there."""
         await self._objects.delete(_claim_path(sha256, tenant))
+        for day in await self._objects.folders(_DROPPED):
+            await self._objects.delete(f"{_DROPPED}/{day}/{tenant}/{sha256}")
 
     async def list_claims(self, *, tenant: str) -> AsyncIterator[Stored]:
         """Claim checks of a tenant by digest, with their compressed size, in no order."""

@@ -4,6 +4,7 @@
 
     MillraceError
     ├── TransientError   may succeed when tried again: retried by the stage's policy
+    │   └── NotNow            was not tried at all: waits for its time, which spends no attempt
     ├── PermanentError   will not succeed: dead-letters now
     │   └── MalformedEntry    an entry from outside that does not parse
     └── Refused          a move the log did not make, with its code
@@ -28,6 +29,13 @@ class TransientError(MillraceError):
         super().__init__(message)
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+class NotNow(TransientError):  # noqa: N818 - it says what is the case
+    """It was not tried, because it could not succeed now; the entry waits for `retry_after_s` with its attempts."""
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float) -> None:
+        super().__init__(message, reason=reason, retry_after_s=retry_after_s)
 
 
 class PermanentError(MillraceError):

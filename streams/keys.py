@@ -125,6 +125,10 @@ class PartitionKeys:
         """A job's emissions beyond its window at a stage."""
         return f"{self.prefix}job:{job_id}:parked:{stage}"
 
+    def spiller(self, job_id: str, stage: str) -> str:
+        """That somebody spills that list now."""
+        return f"{self.prefix}job:{job_id}:spiller:{stage}"
+
     def once(self, job_id: str) -> str:
         """What a job has emitted with ``once``."""
         return f"{self.prefix}job:{job_id}:once"
@@ -167,12 +171,10 @@ class Keys:
         """Ids of those that are not over."""
         self.metrics = f"{namespace}:metrics"
         """What all workers have counted."""
+        self.erasures = f"{namespace}:erasures"
+        """What was asked to be erased and is not gone for certain yet."""
         self.backup = f"{namespace}:backup"
         """When the last backup was made, and of what."""
-        self.limits = f"{namespace}:limits"
-        """What operators set limits to at run time."""
-        self.findings = f"{namespace}:findings"
-        """What went wrong without a job of its own to tell it."""
         self._by_partition: dict[int, PartitionKeys] = {}
 
     @cached_property

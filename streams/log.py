@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.names import STAGES, JobId, Lane, StageName
+from schemas.names import LANES, STAGES, JobId, Lane, StageName
 from streams import scripts
 from streams.connect import is_cluster
 from streams.errors import Refused
 from streams.keys import Keys, PartitionKeys, StreamName
 from streams.moves import KeyTable, record_fields
 from streams.policy import Routes
+from streams.pressure import backlog_full, most_waiting
 from streams.record import JobRecord
 from streams.scripts import Code
 
@@ -45,6 +46,7 @@ class NewJob:
         run_at_ms, expires_at_ms: Milliseconds since the epoch, 0 for none.
         budgets: Budget name -> how many emissions may count against it.
         parent: The job that this one follows or repeats.
+        is_owed: Taken in whatever the backlog: it belongs to what was accepted before.
         follow_up: A submission (see `api`) that is made in the move that ends this job well.
         limit_ms: Running time after which the job fails.
     """
@@ -67,6 +69,7 @@ class NewJob:
     budgets: Mapping[str, int] = field(default_factory=dict)
     limit_ms: int | None = None
     parent: str = ""
+    is_owed: bool = False
 
     @property
     def digest(self) -> str:
@@ -113,12 +116,14 @@ class Log:
         record_ttl_s: int,
         wait_replicas: int = 0,
         max_redrives: int = MAX_REDRIVES,
+        max_backlog: int = 0,
     ) -> None:
         self.client = client
         self.keys = keys
         self.routes = routes
         self.record_ttl_s = record_ttl_s
         self.max_redrives = max_redrives
+        self.max_backlog = max_backlog
         self._wait_replicas = wait_replicas
 
     async def submit(self, job: NewJob) -> bool:
@@ -126,15 +131,19 @@ class Log:
 
         Raises:
             Refused: ``CONFLICT``: accepted before with another body.
+            Overloaded: Too much waits at its first stage.
         """
         (code,) = await self.submit_many([job])
+        if code == Code.FULL:
+            partition = self.keys.of_job(job.job_id).partition
+            raise backlog_full(job.stage, job.lane, partition, most_waiting(self.max_backlog, job.lane))
         if code == Code.CONFLICT:
             msg = f"job {job.job_id} was submitted before with another body; use another key or the same body"
             raise Refused(msg, code=Code.CONFLICT)
         return code == Code.OK
 
     async def submit_many(self, jobs: Sequence[NewJob]) -> list[Code]:
-        """Open jobs, one call a partition; a code per job: ``OK``, ``DUPLICATE`` or ``CONFLICT``."""
+        """Open jobs, one call a partition; a code per job: ``OK``, ``DUPLICATE``, ``CONFLICT`` or ``FULL``."""
         codes: dict[int, Code] = {}
         by_partition: dict[int, list[int]] = {}
         for at, job in enumerate(jobs):
@@ -142,10 +151,14 @@ class Log:
         for partition, places in by_partition.items():
             keys = self.keys.partition(partition)
             table = KeyTable(keys)
-            args: list[Any] = [IDEMPOTENCY_WINDOW_S, len(places)]
+            crowds: dict[tuple[StageName, str], int] = {}
+            args: list[Any] = []
             for at in places:
-                self._new_job(args, table, keys, jobs[at])
-            answer = await scripts.run(self.client, "submit", table.keys, args)
+                self._new_job(args, table, keys, jobs[at], crowds)
+            head: list[Any] = [IDEMPOTENCY_WINDOW_S, len(crowds)]
+            for stage, pool in crowds:
+                head += (table.of(keys.stream(stage, pool, lane)) for lane in LANES)
+            answer = await scripts.run(self.client, "submit", table.keys, [*head, len(places), *args])
             if self._wait_replicas:
                 await self._replicated(keys)
             codes.update(zip(places, map(Code, answer), strict=True))
@@ -341,7 +354,14 @@ class Log:
             at = "(" + rows[-1][0].decode()
         return mine
 
-    def _new_job(self, args: list[Any], table: KeyTable, keys: PartitionKeys, job: NewJob) -> None:
+    def _new_job(
+        self,
+        args: list[Any],
+        table: KeyTable,
+        keys: PartitionKeys,
+        job: NewJob,
+        crowds: dict[tuple[StageName, str], int],
+    ) -> None:
         policy = self.routes.policy(job.flow, job.stage)
         options = [name for name, value in (("until_stage", job.until_stage), ("limit_ms", job.limit_ms)) if value]
         budgets = {f"budget.{name}": amount for name, amount in job.budgets.items()}
@@ -354,7 +374,9 @@ class Log:
         )  # fmt: skip
         args += (
             table.of(keys.job(job.job_id)), table.of(keys.idempotency(job.job_id)),
-            table.of(keys.stream(job.stage, policy.pool, job.lane)), job.job_id, job.digest, job.stage, job.flow,
+            table.of(keys.stream(job.stage, policy.pool, job.lane)),
+            crowds.setdefault((job.stage, policy.pool), len(crowds) + 1),
+            0 if job.is_owed else most_waiting(self.max_backlog, job.lane), job.job_id, job.digest, job.stage, job.flow,
             job.tenant, job.traceparent, job.data, job.run_at_ms, job.expires_at_ms, len(fields) // 2, *fields,
         )  # fmt: skip
 

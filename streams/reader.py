@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from schemas.names import LANES, STAGES, Lane, StageName
 from streams.codec import Delivery, deliver
 from streams.connect import AWAY, is_cluster
 from streams.keys import Keys, PartitionKeys, StreamName
 from streams.policy import lane_shares
+
+logger = logging.getLogger(__name__)
 
 GROUP: Final = "millrace"
 DOORBELL_MS: Final = 2_000
@@ -25,6 +28,8 @@ free slots than partitions, so that the others' turn comes."""
 
 COLD_SHARE: Final = 8
 """One in so many slots asks a stream that gave nothing last time."""
+
+_NO_STREAMS: Final[frozenset[str]] = frozenset()
 
 _AS_THEY_COME: Final[dict[str, Any]] = {}
 """No parsing by redis-py, which would copy every entry twice before `deliver` reads it."""
@@ -60,9 +65,19 @@ class Reader:
                     for lane in LANES:
                         key = partition.stream(stage, pool, lane)
                         self._streams[key] = (partition, StreamName(stage, pool, lane))
+        self.preferred: frozenset[int] = frozenset()
+        self._others = self._own = _NO_STREAMS
         self._hot: set[str] = set()
         self._turn = self._cold_turn = 0
         self._out: dict[PartitionKeys, asyncio.Task[list[Delivery]]] = {}
+
+    def prefer(self, partitions: frozenset[int]) -> None:
+        """Read these partitions first, the others when they have nothing; one time in `COLD_SHARE` the others first."""
+        self.preferred = partitions
+        self._others = frozenset(
+            key for key, (keys, _) in self._streams.items() if partitions and keys.partition not in partitions
+        )
+        self._own = frozenset(self._streams) - self._others
 
     @property
     def streams(self) -> Mapping[str, tuple[PartitionKeys, StreamName]]:
@@ -70,11 +85,17 @@ class Reader:
         return self._streams
 
     async def create_groups(self) -> None:
-        """Create the consumer group on every stream, from its first entry; those that exist stay as they are."""
+        """Create the consumer group on every stream, from its first entry; those that exist stay as they are.
+
+        A full server makes none: those that are missing are asked for again when they are read.
+        """
         pipe = self._client.pipeline(transaction=False)
         for key in self._streams:
             pipe.xgroup_create(key, GROUP, id="0", mkstream=True)
         for answer in await pipe.execute(raise_on_error=False):
+            if isinstance(answer, OutOfMemoryError):
+                logger.warning("no consumer groups are made, the server is full: %s", answer)
+                return
             if isinstance(answer, Exception) and not str(answer).startswith("BUSYGROUP"):
                 raise answer
 
@@ -93,26 +114,37 @@ class Reader:
         """
         room = room or {}
         closed |= {place for place, left in room.items() if left <= 0}
-        quiet: set[str] = set()
+        asked: set[str] = set()
+        # Its own first; now and then the others' first.
+        later = self._others if self._turn % COLD_SHARE or not self._others else self._own
         if self._is_cluster:
             found = self._rung()
             # A wait that is still out has a slot reserved: it may bring an entry.
             free = {pool: slots - len(self._out) for pool, slots in free.items()}
             if found:
                 return found
+        # A single slot stays with the lane whose turn it is, until some of its cold streams were asked.
+        stays, tries = sum(free.values()) == 1, 0
         while True:
-            self._turn += 1
+            if not stays or not 0 < tries < COLD_SHARE:
+                self._turn += 1
+            tries += 1
             commands = [
                 command
                 for pool, slots in free.items()
                 if slots > 0
-                for command in self._plan(pool, slots, closed, quiet, room)
+                for command in self._plan(
+                    pool, slots, closed, asked | later if later else asked, room, is_first=tries == 1
+                )
             ]
+            if not commands and later:
+                later = _NO_STREAMS
+                continue
             if not commands:
                 return []
             for _, streams in commands:
-                quiet.update(streams)
-            self._hot -= quiet
+                asked.update(streams)
+            self._hot -= asked
             found = [entry for answer in await self._ask(commands) for entry in self._entries(answer)]
             if found:
                 return found
@@ -209,6 +241,8 @@ class Reader:
         closed: frozenset[tuple[StageName, str]],
         quiet: set[str],
         room: Mapping[tuple[StageName, str], int],
+        *,
+        is_first: bool,
     ) -> list[tuple[int, list[str]]]:
         """What to ask of which streams, for no more than the slots: the hot ones by their lanes' weights, some cold."""
         hot: dict[Lane, list[str]] = {lane: [] for lane in LANES}
@@ -219,7 +253,11 @@ class Reader:
         busy = sum(bool(streams) for streams in hot.values())
         # However much the hot ones have to give, a few of the cold are asked each time: a high one may have come.
         first = lane_shares(1, self._turn)[0][0]
-        is_cold_turn = slots > 1 or not hot[first] or self._turn % COLD_SHARE == 0
+        is_cold_turn = (
+            slots > 1
+            or (not hot[first] and any(self._streams[key][1].lane == first for key in cold))
+            or (is_first and self._turn % COLD_SHARE == 0)
+        )
         reserved = max(1, slots // COLD_SHARE) if is_cold_turn else 0
         left = slots - min(reserved, len(cold)) if busy else 0
         asked = 0

@@ -160,8 +160,9 @@ class Reclaimer:
             if await self._client.set(key, me, nx=True, px=ttl_ms):
                 return True
         except OutOfMemoryError:
-            # What dead workers held is to end all the more: that frees memory. Several may sweep, each claim is fenced.
-            return True
+            # Work ends at a full server too: whoever sees that nobody sweeps does. The moves are fenced, one or many.
+            if not await self._client.exists(key):
+                return True
         holder = await self._client.get(key)
         if holder is None or holder.decode() != me:
             return False

@@ -12,6 +12,7 @@ import orjson
 
 from schemas.names import STAGES, WORK_STAGES, Lane, StageName
 from streams.errors import MillraceError
+from streams.mentions import is_erased
 from streams.replay import OldTask
 from streams.states import ENDED
 
@@ -24,7 +25,8 @@ class NotRecorded(MillraceError):  # noqa: N818 - it says what happened
     """What is kept of a job does not suffice to run it again from there.
 
     Attributes:
-        reason: A short code: ``not_recorded``, ``incomplete``, ``running``, ``nothing_to_do``, ``is_a_replay``.
+        reason: A short code: ``not_recorded``, ``incomplete``, ``running``, ``nothing_to_do``, ``is_a_replay``,
+            ``erased``.
     """
 
     def __init__(self, text: str, *, reason: str) -> None:
@@ -182,6 +184,9 @@ class Recorded:
                 text = f"nothing of job {self.job_id} was done before {start}: there is nothing to go on from"
                 raise NotRecorded(f"{text}; replay it from an earlier stage, or --fetch again", reason="nothing_to_do")
             tasks = (self._tail(start if start in {"compile", "notify"} else "compile"),)
+        if is_erased(self.spec) or any(is_erased(task.data) for task in tasks):
+            text = f"what job {self.job_id} was given was erased, as somebody asked: submit it anew without that"
+            raise NotRecorded(text, reason="erased")
         starts_at = min((task.stage for task in tasks), key=ORDER.__getitem__)
         return Cut(
             starts_at, tasks, tuple(sorted(before)), max(self.tasks) + 1,

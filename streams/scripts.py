@@ -18,7 +18,7 @@ FRAGMENTS: Final = (
 
 MOVES: Final = (
     "submit", "adopt", "start", "emit", "complete", "retry", "snooze", "dead_letter", "redrive", "drop",
-    "heartbeat", "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay",
+    "heartbeat", "release", "reclaim", "cancel", "promote", "expire", "trim", "reject", "replay", "spill", "unspill",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ class Code(IntEnum):
     NOT_FOUND = -8
     IS_WIDE = -9
     QUARANTINED = -10
+    FULL = -11
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ TASK_MOVES: Final[dict[str, dict[TaskState | None, tuple[TaskState, ...]]]] = {
     "submit": {None: (_T.QUEUED, _T.DELAYED)},
     "adopt": {None: (_T.QUEUED,)},
     "emit": {None: (_T.QUEUED, _T.PARKED)},
-    "admit": {_T.PARKED: (_T.QUEUED,)},  # part of complete and dead_letter: a place in the window is free
+    "admit": {_T.PARKED: (_T.QUEUED,)},  # part of complete, dead_letter and unspill: the window has a place
     "start": {_T.QUEUED: (_T.RUNNING,), _T.RUNNING: (_T.RUNNING, _T.DROPPED)},  # read, then vetted
     "heartbeat": {_T.RUNNING: (_T.RUNNING,)},
     "reclaim": {_T.RUNNING: (_T.RUNNING, _T.QUEUED), _T.QUEUED: (_T.RUNNING,)},  # queued: released before

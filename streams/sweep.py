@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streams import archive
 from streams.archive import CLAIMED
+from streams.frontier import Named, chunks_of, unpack
 from streams.keys import StreamName
+from streams.objects import BlobNotFound
 
 if TYPE_CHECKING:
     from streams.chunks import Chunks
@@ -87,6 +89,55 @@ async def sweep_archive(
     return ArchiveSwept(dry_run, batches, size_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class SpilledSwept:
+    """What went of the chunks of parked tasks; with `dry_run`, what would.
+
+    Attributes:
+        chunks: There are.
+        removed: Of them, that no parked list names.
+        missing: Chunks that a parked list names and that are not there.
+    """
+
+    chunks: int
+    removed: int
+    missing: tuple[str, ...]
+
+
+async def sweep_spilled(
+    client: Any,
+    keys: Keys,
+    chunks: Chunks,
+    *,
+    grace_s: float = GRACE_S,
+    dry_run: bool = False,
+    now: datetime | None = None,
+) -> SpilledSwept:
+    """Remove the chunks of parked tasks that no list names: of a spill or a removal that was cut off.
+
+    Raises:
+        TransientError, redis.exceptions.RedisError: A server is away.
+    """
+    began = now or datetime.now(UTC)
+    # Listed before they are looked for: what is written from now on is young.
+    listed = [one async for one in chunks.list_raw(f"spill/{keys.namespace}")]
+    named = {one.key async for one in _named(client, keys)}
+    again = {one.key async for one in _named(client, keys)}
+    old = [one.key for one in listed if (began - one.modified_at).total_seconds() >= grace_s]
+    gone = [key for key in old if key not in named and key not in again]
+    if not dry_run:
+        for key in gone:
+            await chunks.delete_raw(key)
+    there = {one.key for one in listed}
+    return SpilledSwept(len(listed), len(gone), tuple(sorted((named & again) - there))[:SAMPLES])
+
+
+async def _named(client: Any, keys: Keys) -> AsyncIterator[Named]:
+    async for raw in client.scan_iter(match=f"{keys.namespace}:{{*:parked:*", count=1_000):
+        async for named in chunks_of(client, raw.decode()):
+            yield named
+
+
 async def sweep_claims(
     client: Any,
     keys: Keys,
@@ -121,10 +172,10 @@ async def sweep_claims(
     listed = [
         (tenant, one) for tenant in await chunks.claim_tenants() async for one in chunks.list_claims(tenant=tenant)
     ]
-    live = {sha async for sha in _live(client, keys)}
+    live = {sha async for sha in _live(client, keys, chunks)}
     marked = live | {sha async for sha in _archived(chunks)}
     # Once more: a task that went from one place to another meanwhile was perhaps seen in neither.
-    again = {sha async for sha in _live(client, keys)}
+    again = {sha async for sha in _live(client, keys, chunks)}
     marked |= again
     found.claims = len(listed)
     for tenant, one in listed:
@@ -160,8 +211,8 @@ async def _archived(chunks: Chunks) -> AsyncIterator[str]:
                 yield sha
 
 
-async def _live(client: Any, keys: Keys) -> AsyncIterator[str]:
-    """Digests in every stage stream, dead letter, timer and parked list, and in lifecycle."""
+async def _live(client: Any, keys: Keys, chunks: Chunks) -> AsyncIterator[str]:
+    """Digests in every stage stream, dead letter, timer and parked list, spilled ones too, and in lifecycle."""
     prefix = f"{keys.namespace}:{{"
     async for raw in client.scan_iter(match=f"{prefix}*", count=1_000):
         key = raw.decode()
@@ -171,7 +222,7 @@ async def _live(client: Any, keys: Keys) -> AsyncIterator[str]:
                 for sha in _claims(body):
                     yield sha
         elif ":parked:" in name:
-            async for sha in _of_list(client, key):
+            async for sha in _of_list(client, key, chunks):
                 yield sha
         elif name in {"lifecycle", "dlq"} or _is_stage_stream(name):
             async for sha in _of_stream(client, key):
@@ -196,13 +247,24 @@ async def _of_stream(client: Any, key: str) -> AsyncIterator[str]:
         after = f"({rows[-1][0].decode()}"
 
 
-async def _of_list(client: Any, key: str) -> AsyncIterator[str]:
+async def _of_list(client: Any, key: str, chunks: Chunks) -> AsyncIterator[str]:
     at = 0
     while rows := await client.lrange(key, at, at + PAGE - 1):
         for row in rows:
-            for sha in _claims(row):
-                yield sha
+            for task in await _tasks_of(row, chunks):
+                for sha in _claims(task):
+                    yield sha
         at += len(rows)
+
+
+async def _tasks_of(element: bytes, chunks: Chunks) -> list[bytes]:
+    named = Named.of(element)
+    if named is None:
+        return [element]
+    try:
+        return unpack(await chunks.get_raw(named.key), named)
+    except BlobNotFound:  # read back meanwhile: then the second look finds its tasks; or lost, which is told elsewhere
+        return []
 
 
 def _claims(raw: bytes) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What is due: retries, snoozes, delayed starts, expiries and follow-ups wait in one sorted set a partition."""
+"""What is due: retries, snoozes, delayed starts, expiries, follow-ups and work on frontiers, in one set a partition."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from streams import scripts
 from streams.connect import AWAY, is_cluster
 from streams.findings import Finding, Findings
+from streams.frontier import Frontier
 from streams.keys import PartitionKeys
 from streams.log import Log
 from streams.moves import KeyTable
@@ -35,11 +36,14 @@ FollowUp = Callable[[str, bytes], Awaitable[None]]
 class Timers:
     """Promotes what is due, in score order. Every worker does; each member is promoted once."""
 
-    def __init__(self, client: Any, log: Log, routes: Routes, follow_up: FollowUp) -> None:
+    def __init__(
+        self, client: Any, log: Log, routes: Routes, follow_up: FollowUp, frontier: Frontier | None = None
+    ) -> None:
         self._client = client
         self._log = log
         self._routes = routes
         self._follow_up = follow_up
+        self._frontier = frontier
 
     async def promote_due(self, keys: PartitionKeys) -> int:
         """Promote one page of what is due by the server's clock; answers how many members it went through."""
@@ -57,6 +61,8 @@ class Timers:
                 await self._expire(keys, job_id)
             elif kind == "then":
                 await self._then(keys, member, job_id)
+            elif kind in {"spill", "unspill"} and self._frontier is not None:
+                self._frontier.begin(keys, member)
         return len(members)
 
     async def next_due_s(self, keys: PartitionKeys) -> float | None:

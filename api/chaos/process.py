@@ -20,7 +20,7 @@ from mode import Service
 from api.chaos import guards
 from api.chaos.clock import jump_to
 from api.chaos.flow import FLOWS
-from api.up import DEFAULT_POOLS, Workers, worker_options
+from api.up import Workers, worker_options
 from consumers.cpu.guard import die_with_parent
 from consumers.resources import SharedResources
 from consumers.supervisor import Role, Supervisor
@@ -74,9 +74,7 @@ async def _work(config: Config, settings: Settings, name: str) -> int:
     obeying = loop.create_task(_obey())
     database_url = config.database_url or None
     async with SharedResources(settings, database_url, owner=name) as resources:
-        options = worker_options(
-            Workers(1, name=config.name, pools=DEFAULT_POOLS), name, has_store=database_url is not None
-        )
+        options = worker_options(Workers(1, name=config.name), name, has_store=database_url is not None)
         worker = Worker(settings, redis_url=config.redis_url, flows=FLOWS, resources=resources, options=options)
         await worker.start()
         ends = [loop.create_task(told.wait()), loop.create_task(worker.wait_until_stopped())]

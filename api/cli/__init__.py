@@ -10,6 +10,8 @@ import typer
 from api.cli import (
     audits,
     backup,
+    bench,
+    bundles,
     care,
     chaos,
     companies,
@@ -82,20 +84,23 @@ app.add_typer(
     short_help="Run a job in this process, without servers (--inline).", subcommand_metavar="FLOW [ARGS]...",
     help="Run a job in this process, without servers: the same handlers, and their exceptions come through.",
 )  # fmt: skip
-for about_jobs in (jobs.jobs, jobs.job, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
+for about_jobs in (jobs.jobs, jobs.result, jobs.logs, jobs.trace, jobs.cancel, jobs.retry, task.task):
     app.command(rich_help_panel=JOBS)(about_jobs)
+bundles.job.command("show")(jobs.job)
+app.add_typer(bundles.job, name="job", rich_help_panel=JOBS)
 
 workers = typer.Typer(invoke_without_command=True)
 workers.callback()(processes.worker)
 workers.command()(stop.drain)
 app.add_typer(workers, name="worker", rich_help_panel=OPERATION)
 app.command(rich_help_panel=FLOWS)(documents.search)
+app.command(rich_help_panel=FLOWS)(documents.answer)
 app.add_typer(documents.collections, name="collections", rich_help_panel=FLOWS)
 app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
-    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, care.bench, chaos.chaos,
+    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, bench.bench, chaos.chaos,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(health.health, name="health", rich_help_panel=OPERATION)

@@ -1,11 +1,9 @@
-"""Commands that look after an installation: `migrate`, `doctor`, `bench`."""
+"""Commands that look after an installation: `migrate`, `doctor`."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -107,57 +105,6 @@ def _told(one: "Finding | Checked") -> tuple[str, str]:
     if isinstance(one, Checked):
         return one.key, f"{one.wants} {one.found[:1].upper()}{one.found[1:]}."
     return one.what, f"{one.found}{'. ' + one.cure if one.cure else ''}"
-
-
-def bench(
-    *,
-    jobs: Annotated[int, typer.Option(min=100, help="Jobs of six transitions in a throughput run.")] = 5_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that the pipeline and its floor take turns.")] = 3,
-    as_json: Json = False,
-) -> None:
-    """Measure throughput beside its floor, latency and memory, on a server of its own; takes a minute or two."""
-    from api.bench import Plan
-    from api.bench import bench as measured
-
-    def told(text: str) -> None:
-        if not as_json:
-            say(f"  {text}", "bright_black")
-
-    with _bench_server() as redis_url:
-        figures = run(measured(redis_url, Plan(jobs=jobs, rounds=rounds), told))
-    if as_json:
-        print_json(figures)
-        return
-    figures.pop("runs", None)  # each single one; the medians are above
-    print_table(("", ""), list(_figures(figures)))
-    next_step(("bench --json", "prints them for programs"))
-
-
-@contextmanager
-def _bench_server() -> Iterator[str]:
-    """MILLRACE_REDIS_URL, or an embedded server that serves nobody else, as durable as the one that ships."""
-    from schemas.settings import load_settings
-    from streams.embedded import EmbeddedServers
-
-    settings = load_settings()
-    if settings.redis_url is not None:
-        yield settings.redis_url.get_secret_value()
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="millrace-bench-") as home,
-        EmbeddedServers.start(Path(home), postgres=False) as servers,
-    ):
-        yield servers.redis_url
-
-
-def _figures(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Name and value of each figure, those of groups one by one."""
-    for name, value in values.items():
-        said = prefix + name.replace("_", " ")
-        if isinstance(value, dict):
-            yield from _figures(value, f"{said}: ")
-        else:
-            yield said, f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 async def _examined(settings: "Settings") -> "list[Finding]":

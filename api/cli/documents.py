@@ -63,6 +63,48 @@ def search(
     next_step((f"search {collection} '\"a phrase\"'", "finds the very words"))
 
 
+def answer(
+    collection: CollectionArgument,
+    question: Annotated[str, typer.Argument(help="What is asked.", show_default=False)],
+    *,
+    passages: Annotated[int, typer.Option(min=1, max=30, help="Passages that the language model is given.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Answer a question from a collection, every statement with a quote; needs a language model."""
+    from api import audit
+    from api.cli.lookup import TENANT, here
+    from consumers import answer as answering
+    from schemas.documents import AnswerRequest
+
+    async def ask() -> Any:
+        async with here() as services:
+            found = await _collection(services, collection)
+            request = AnswerRequest(question=question, passages=passages)
+            said = await answering.answer(services.store, services.settings, services.llm, found, request)
+            documents = list(dict.fromkeys(one.document_id for one in said.citations))
+            detail = {"question": question, "reason": said.reason, "documents": documents}
+            await audit.record(services, audit.cli_actor(), "collection.answer", found.id, detail, tenant=TENANT)
+            return said
+
+    said = run(ask())
+    if as_json:
+        print_json(said.model_dump(mode="json"))
+        return
+    if said.answer is None:
+        say(f"No answer: {said.detail}.")
+        next_step((f"search {collection} WORDS", "shows what there is"))
+        return
+    for number, statement in enumerate(said.statements):
+        say(statement, "bold")
+        for cited in said.citations:
+            if cited.statement == number:
+                page = "" if cited.first_page is None else f", page {cited.first_page}"
+                say(f'   "{" ".join(cited.quote.split())}" {cited.document}{page}', "dim")
+    if said.dropped:
+        say(f"{said.dropped} statements or quotes were left out: the passages do not say them.", "dim")
+    next_step((f"search {collection} '\"a quote\"'", "shows where it stands"))
+
+
 @collections.command("list")
 def list_(*, as_json: Json = False) -> None:
     """List the collections."""
@@ -184,23 +226,20 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete a collection with its documents, passages and bytes."""
+    from api import audit
     from api.cli.lookup import TENANT, here
-    from api.collected import drop_bytes
-    from schemas.documents import settings_of
+    from api.collected import delete_collection
+    from api.problems import Problem
 
     async def remove() -> int:
         async with here() as services:
             found = await _collection(services, collection)
-            if settings_of(found.settings).legal_hold:
-                raise MillraceError(
-                    f"collection {found.name!r} is under legal hold; an admin lifts it by the API first"
-                )
-            count = 0
-            while documents := (await services.store.collected.page(found.id, tenant=TENANT, limit=200)).items:
-                for one in documents:
-                    await drop_bytes(services, await services.store.collected.remove(one.id, tenant=TENANT), TENANT)
-                    count += 1
-            await services.store.collections.remove(found.id, tenant=TENANT)
+            try:
+                count = await delete_collection(services, found, TENANT)
+            except Problem as problem:
+                raise MillraceError(problem.detail) from None
+            detail = {"documents": count}
+            await audit.record(services, audit.cli_actor(), "collection.delete", found.id, detail, tenant=TENANT)
             return count
 
     if not yes:

@@ -1,6 +1,7 @@
 """`submit` and `run`: a command a flow, its options made from the flow's spec."""
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -23,10 +24,9 @@ class FlowGroup(TyperGroup):
 
     verb: ClassVar[str]
 
-    @staticmethod
-    def build(flow: "Flow") -> Callable[..., None]:
+    @abstractmethod
+    def build(self, flow: "Flow") -> Callable[..., None]:
         """The command of a flow, for typer to read."""
-        raise NotImplementedError
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - of the base class
         """The names of the flows."""
@@ -90,6 +90,10 @@ def _submit_command(flow: "Flow") -> Callable[..., None]:
         email: Annotated[
             list[str] | None, typer.Option(metavar="ADDRESS", help="Gets a mail at the end.", rich_help_panel=WHEN)
         ] = None,
+        plan: Annotated[
+            bool,
+            typer.Option("--plan", help="Only say what it would be, and is expected to need.", rich_help_panel=WHEN),
+        ] = False,
         as_json: Json = False,
         **fields: Any,
     ) -> None:
@@ -99,6 +103,9 @@ def _submit_command(flow: "Flow") -> Callable[..., None]:
             **_given(job_id=job_id, priority=_number(priority), from_stage=from_stage, until_stage=until_stage),
             **_given(run_at=run_at, expires_at=expires_at, notify=_given(webhook=webhook, email=email) or None),
         }
+        if plan:
+            _print_plan(run(_plan(asked)), as_json=as_json)
+            return
         raise typer.Exit(run(_submit(flow, asked, wait=wait, as_json=as_json)))
 
     return _with_fields(submit, flow)
@@ -139,18 +146,63 @@ def known_flow(name: str) -> "Flow":
         raise Usage(str(error)) from None
 
 
+async def _plan(asked: dict[str, Any]) -> dict[str, Any]:
+    from api.auth import Caller
+    from api.cli.lookup import TENANT, here
+    from api.problems import Problem
+    from api.submission import dry_run
+
+    async with here() as services:
+        try:
+            return await dry_run(services, _request(asked), Caller("cli", TENANT, frozenset({"submit"})))
+        except Problem as problem:
+            raise Usage(problem.detail) from None
+
+
+def _print_plan(planned: dict[str, Any], *, as_json: bool) -> None:
+    from api.cli.screen import duration_text, print_table
+
+    expected = planned["estimate"]
+    if as_json:
+        print_json({**planned, "estimate": expected.model_dump(mode="json") if expected else None})
+        return
+    say(f"{planned['flow']} would start at {planned['stage']}; nothing is submitted.")
+    if expected is None or not expected.based_on:
+        say("No job of this flow has ended here, so what it needs is not known.", "bright_black")
+        return
+    rows = [("", "half need at most", "nine of ten")]
+    rows += [
+        (name, f"{one.p50:,.0f}", f"{one.p90:,.0f}")
+        for name, one in (("pages", expected.pages), ("entries", expected.entries))
+        if one
+    ]
+    if expected.duration_s:
+        rows.append(("time", duration_text(expected.duration_s.p50), duration_text(expected.duration_s.p90)))
+    if expected.cost_usd:
+        rows.append(("language model", f"${expected.cost_usd.p50:.4f}", f"${expected.cost_usd.p90:.4f}"))
+    print_table(rows[0], rows[1:])
+    whose = "for this site" if expected.alike == "site" else "of this flow"
+    say(f"From {expected.based_on} jobs {whose} that ended here.", "bright_black")
+
+
 class SubmitGroup(FlowGroup):
     """``submit FLOW``."""
 
-    build = staticmethod(_submit_command)
     verb = "Submit"
+
+    def build(self, flow: "Flow") -> Callable[..., None]:
+        """Submits a job of the flow."""
+        return _submit_command(flow)
 
 
 class RunGroup(FlowGroup):
     """``run FLOW --inline``."""
 
-    build = staticmethod(_run_command)
     verb = "Run"
+
+    def build(self, flow: "Flow") -> Callable[..., None]:
+        """Runs a job of the flow here."""
+        return _run_command(flow)
 
 
 def _with_fields(command: Callable[..., None], flow: "Flow") -> Callable[..., None]:

@@ -11,6 +11,7 @@ from api.cli.screen import (
     console,
     first_line,
     instant_text,
+    memo_text,
     next_step,
     path_text,
     print_json,
@@ -96,11 +97,17 @@ async def _show_job(services: "Services", job_id: str, *, as_json: bool) -> None
         ("expires", instant_text(view.expires_at)), ("revision", view.revision if view.revision > 1 else None),
         ("priority", view.priority if view.priority != "normal" else None), ("missing", view.missing or None),
         ("error", view.error), ("follows", view.parent), ("repeats", view.origin), ("replay", view.replay),
-        ("then", view.then), ("trace", view.trace_id),
+        ("then", view.then), ("had from memo", await _memo(services, job_id)), ("trace", view.trace_id),
     )  # fmt: skip
     print_table(("", ""), [(name, value) for name, value in facts if value])
     await print_failures(services, job_id)
     _after(view)
+
+
+async def _memo(services: "Services", job_id: str) -> str | None:
+    from api.cli.lookup import TENANT
+
+    return memo_text(await services.database.memos.of_job(job_id, tenant=TENANT)) if services.database else None
 
 
 def result(

@@ -10,7 +10,7 @@ from api.cli.root import Usage, run
 from api.cli.screen import Json, next_step, path_text, print_json, print_table, say
 from streams.errors import MillraceError
 
-leads = typer.Typer(no_args_is_help=True, help="The lead book: list, show, set, export, erase.")
+leads = typer.Typer(no_args_is_help=True, help="The lead book: list, show, set, export, erase, statistics, blacklist.")
 
 LeadId = Annotated[str, typer.Argument(metavar="LEAD", help="Id of a lead.", show_default=False)]
 Status = Annotated[
@@ -22,21 +22,35 @@ Status = Annotated[
 def leads_list(
     *,
     status: Status = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Those that this person looks after.")] = None,
+    source: Annotated[str | None, typer.Option(metavar="SOURCE", help="browser, places, osm or csv.")] = None,
     min_score: Annotated[int | None, typer.Option(help="Those with a lower score are left out.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="In the name.")] = None,
+    follow_up: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="To be looked at by then.", show_default=False)
+    ] = None,
     job: Annotated[str | None, typer.Option(metavar="ID", help="Those that this job found first.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Those that the last run found first.")] = False,
+    sort: Annotated[str, typer.Option(metavar="FIELD", help="score, created_at, name, rating or reviews.")] = "score",
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Most leads.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List leads, the best first."""
     from api.cli.lookup import TENANT, here, need_store
     from api.leads import lead_view
-    from consumers.store.leads import LeadFilter
+    from consumers.store.leads import SORTS, LeadFilter
+
+    if sort not in SORTS:
+        raise Usage(f"--sort {sort!r} is none of {', '.join(SORTS)}")
+    chosen = LeadFilter(
+        status=_checked(status), owner=owner, source=source, min_score=min_score, text=search, job_id=job, new=new,
+        follow_up_until=follow_up.date() if follow_up else None,
+    )  # fmt: skip
 
     async def ask() -> list[dict[str, Any]]:
         async with here() as services:
             need_store(services)
-            chosen = LeadFilter(status=_checked(status), min_score=min_score, job_id=job)
-            page = await services.store.leads.page(chosen, tenant=TENANT, limit=limit)
+            page = await services.store.leads.page(chosen, tenant=TENANT, sort=sort, limit=limit)
             return [lead_view(one) for one in page.items]
 
     found = run(ask())
@@ -157,26 +171,128 @@ def leads_export(
 
 
 @leads.command("erase")
-def leads_erase(lead_id: LeadId, *, as_json: Json = False) -> None:
-    """Erase a lead and keep it out: the next crawl does not bring it back."""
+def leads_erase(
+    lead_id: Annotated[str, typer.Argument(metavar="[LEAD]", help="Id of a lead.", show_default=False)] = "",
+    *,
+    email: Annotated[str, typer.Option(metavar="ADDRESS", help="Whoever has this address.")] = "",
+    phone: Annotated[str, typer.Option(metavar="NUMBER", help="Whoever has this number, with its country.")] = "",
+    domain: Annotated[str, typer.Option(metavar="DOMAIN", help="Whoever has this website.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Erase a lead, or whoever has a contact, everywhere; the next crawl does not bring it back."""
     from api.cli.lookup import TENANT, here, need_store
-    from api.leads import erase
+    from api.lead_erasure import Told, erase_by, erase_lead
+    from api.leads import erasure_key
     from api.problems import Problem
 
-    async def act() -> None:
+    given = {name: one for name, one in (("email", email), ("phone", phone), ("domain", domain)) if one}
+    if bool(lead_id) + len(given) != 1:
+        raise Usage("name one: LEAD, --email, --phone or --domain")
+    key = next((erasure_key(name, value) for name, value in given.items()), "")
+    if key is None:
+        raise Usage("that is none; write phone numbers with a country code")
+
+    async def act() -> Told:
         async with here() as services:
             need_store(services)
+            if key:
+                return await erase_by(services, key, TENANT, "cli")
             try:
-                await erase(services, lead_id, TENANT, "cli")
+                return await erase_lead(services, lead_id, TENANT, "cli")
             except Problem:
                 raise _no_such(lead_id) from None
 
-    run(act())
+    told = run(act())
     if as_json:
-        print_json({"id": lead_id, "erased": True})
+        print_json({"erased": list(told.leads), "erasure_id": told.erasure_id or None})
         return
-    say(f"{lead_id} is erased and stays out.")
-    next_step(("leads list", "lists those that are left"))
+    say(f"{len(told.leads)} leads are erased and stay out.")
+    next_step(
+        ("submit maintenance erase --wait", "erases the log and its archive now, else within five minutes"),
+        ("leads list", "lists those that are left"),
+    )
+
+
+@leads.command("statistics")
+def leads_statistics(*, as_json: Json = False) -> None:
+    """Show how many leads there are, by status, source, score and day, and the share that was converted."""
+    from api.cli.lookup import TENANT, here, need_store
+
+    async def ask() -> dict[str, Any]:
+        async with here() as services:
+            need_store(services)
+            return await services.store.leads.statistics(tenant=TENANT)
+
+    found = run(ask())
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (part, name, count)
+        for part in ("status", "source", "score", "day")
+        for name, count in found[f"by_{part}"].items()
+    ]
+    print_table(("by", "what", "leads"), rows, right=("leads",))
+    conversion = found["conversion"]
+    said = "nobody was called yet" if conversion is None else f"{conversion:.0%} of those called were converted"
+    say(f"{found['total']} leads; {said}.")
+    next_step(("leads list --status new", "lists whom to call next"))
+
+
+@leads.command("blacklist")
+def leads_blacklist(
+    *,
+    add: Annotated[
+        str, typer.Option(metavar="KIND=VALUE", help="phone, domain or name to leave out from now on.")
+    ] = "",
+    remove: Annotated[str, typer.Option(metavar="KIND=VALUE", help="To let in again.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, with --add.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List what jobs leave out; or add to it, or remove from it."""
+    from api.cli.lookup import TENANT, here, need_store
+
+    if add and remove:
+        raise Usage("either --add or --remove")
+    line = _line(add or remove) if add or remove else None
+
+    async def act() -> list[dict[str, Any]]:
+        async with here() as services:
+            need_store(services)
+            lists = services.store.lead_lists
+            if line is not None and add:
+                await lists.block(*line, reason, tenant=TENANT)
+            if line is not None and remove and not await lists.unblock(*line, tenant=TENANT):
+                raise MillraceError(f"the blacklist has no {remove}: `./millrace leads blacklist` lists it")
+            found, cursor = [], None
+            while True:
+                page = await lists.page(tenant=TENANT, cursor=cursor, limit=200)
+                found += [{"kind": one.kind, "value": one.value, "reason": one.reason} for one in page.items]
+                cursor = page.next
+                if cursor is None:
+                    return found
+
+    found = run(act())
+    if as_json:
+        for one in found:
+            print_json(one)
+        return
+    if found:
+        print_table(("kind", "value", "reason"), [tuple(one.values()) for one in found])
+    else:
+        say("The blacklist is empty.")
+    next_step(("leads blacklist --add domain=a.example", "leaves a business out of the jobs to come"))
+
+
+def _line(text: str) -> tuple[str, str]:
+    from api.leads import block_value
+    from schemas.leads import BlockKind
+
+    kind, _, given = text.partition("=")
+    value = block_value(kind, given) if kind in get_args(BlockKind) and given else None
+    if value is None:
+        raise Usage(f"{text!r} is no KIND=VALUE such as phone=+302102617001, domain=a.example or name=Mill")
+    return kind, value
 
 
 def _checked(status: str | None) -> Any:

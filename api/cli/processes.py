@@ -48,7 +48,10 @@ def worker(
         Names, typer.Option(metavar="FLOW[,…]", help="Only these; entries of others are passed on.", show_default="all")
     ] = None,
     pools: Annotated[
-        Names, typer.Option(metavar="POOL[,…]", help="Whose requirements it has.", show_default="default,heavy,mail")
+        Names,
+        typer.Option(
+            metavar="POOL[,…]", help="Whose requirements it has.", show_default="all; browser with a Chromium only"
+        ),
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Entries in hand at most.", show_default="MILLRACE_CONCURRENCY")
@@ -69,24 +72,27 @@ def worker(
 
         again = [sys.executable, *(part for part in sys.argv if part != "--reload")]
         raise typer.Exit(reloading(again, Path(__file__).parents[2]))
-    from api.up import DEFAULT_POOLS, Workers
+    from api.up import Workers
     from consumers.flow import installed
+    from consumers.net.browser.chromium import is_installed
     from schemas.names import POOLS, STAGES
     from schemas.settings import load_settings
 
     if name and not (name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum()):
         raise Usage(f"--name {name!r} may have letters, digits, '_', '.' and '-'")
     least, most = _bounds(autoscale) if autoscale else (processes, 0)
+    settings = load_settings()
+    met = POOLS if is_installed(settings.chromium) else tuple(pool for pool in POOLS if pool != "browser")
     asked = Workers(
         least,
         most=most,
         name=name,
         stages=_chosen("--stages", stages, STAGES) or STAGES,
-        pools=_chosen("--pools", pools, POOLS) or DEFAULT_POOLS,
+        pools=_chosen("--pools", pools, POOLS) or met,
         flows=_chosen("--flows", flows, tuple(sorted(installed().by_name))),
         concurrency=concurrency,
     )
-    _run(load_settings(), asked, api=False, port=None, join=True, as_json=as_json)
+    _run(settings, asked, api=False, port=None, join=True, as_json=as_json)
 
 
 def _bounds(text: str) -> tuple[int, int]:

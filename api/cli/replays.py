@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.root import Usage, run
-from api.cli.screen import Json, bytes_text, duration_text, instant_text, next_step, print_json, print_table, say
+from api.cli.screen import (
+    Json,
+    bytes_text,
+    duration_text,
+    instant_text,
+    memo_text,
+    next_step,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -153,10 +163,10 @@ def replay_show(replay_id: ReplayArgument, *, as_json: Json = False) -> None:
 
     async def ask() -> "ReplayView":
         from api.cli.lookup import TENANT, here
-        from api.routes.replays import replays_of
+        from api.routes.replays import replay_view
 
         async with here() as services:
-            return (await replays_of(services).get(replay_id, tenant=TENANT)).view
+            return await replay_view(services, replay_id, TENANT)
 
     _show(run(ask()), as_json=as_json)
 
@@ -243,6 +253,7 @@ def _show(view: "ReplayView", *, as_json: bool) -> None:
                 ("asked for", instant_text(view.created_at)), ("began", instant_text(view.started_at)),
                 ("ended", instant_text(view.finished_at)), ("selected", view.selected), ("jobs submitted", view.jobs),
                 ("entries", view.entries), ("error", view.error),
+                ("had from memo", memo_text(view.memo)),
                 *((f"not replayed: {reason}", count) for reason, count in view.missing.items()),
             )
             if value not in (None, "")

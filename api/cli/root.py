@@ -15,7 +15,8 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "task", "companies",
-    "search", "collections", "leads", "audit-page", "robots-check", "worker", "api", "workers", "streams", "stages",
+    "search", "answer", "collections", "leads", "audit-page", "robots-check", "worker", "api", "workers", "streams",
+    "stages",
     "pause", "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
     "health", "migrate", "backup", "restore", "setup", "eval", "bench", "chaos",
 )  # fmt: skip

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from schemas.memo import MemoView
 
 PROGRAM: Final = "./millrace"
 PIPED_COLUMNS: Final = 160
@@ -114,6 +117,13 @@ def took_text(began: datetime | None, ended: datetime | None) -> str:
         return ""
     seconds = ((ended or datetime.now(UTC)) - began).total_seconds()
     return duration_text(max(0.0, seconds))
+
+
+def memo_text(memo: "MemoView | None") -> str | None:
+    """What the memo saved, for people; None when it saved nothing."""
+    if memo is None or not memo.reused:
+        return None
+    return f"{memo.reused} of {memo.reused + memo.computed} results, {duration_text(memo.saved_s)} saved"
 
 
 def duration_text(seconds: float) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from api import audit
 from api.auth import Caller, Reader, Submitter
-from api.collected import collected_of, collection_of, drop_bytes, refuse_if_held
+from api.collected import collected_of, collection_of, delete_documents, erase_soon, refuse_if_held
 from api.json_response import Json, items
 from api.problems import Problem
 from api.services import Services, services_of
@@ -74,12 +75,13 @@ async def reindex(
 
 @router.delete("", status_code=204)
 async def delete_document(request: Request, caller: Submitter, document_id: str) -> Response:
-    """Delete a document with its passages, vectors and bytes."""
+    """Delete a document with its passages, vectors and bytes, and soon what log and archive know of it."""
     services = services_of(request)
     document = await _found(services, document_id, caller)
     refuse_if_held(await collection_of(services, document.collection_id, caller))
-    unused = await services.store.collected.remove(document.id, tenant=caller.tenant)
-    await drop_bytes(services, unused, caller.tenant)
+    await delete_documents(services, [document], caller.tenant)
+    await erase_soon(services)
+    await audit.record(services, caller.actor, "document.delete", document.id, tenant=caller.tenant)
     return Response(status_code=204)
 
 

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from api import audit
 from api.auth import Caller, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
-from api.collected import collection_of, document_view, drop_bytes, refuse_if_held
+from api.collected import collection_of, document_view
+from api.collected import delete_collection as delete_all
 from api.json_response import Json, items
 from api.problems import Problem
 from api.services import Services, services_of
@@ -84,18 +85,13 @@ async def change_collection(request: Request, caller: Submitter, collection_id: 
 
 @router.delete("/{collection_id}", status_code=204)
 async def delete_collection(request: Request, caller: Submitter, collection_id: str) -> Response:
-    """Delete a collection with its documents, passages, vectors and bytes."""
+    """Delete a collection with its documents, passages, vectors and bytes, and soon what log and archive know."""
     services = services_of(request)
     found = await collection_of(services, collection_id, caller)
-    refuse_if_held(found)
-    while True:
-        page = await services.store.collected.page(found.id, tenant=caller.tenant, limit=200)
-        for document in page.items:
-            unused = await services.store.collected.remove(document.id, tenant=caller.tenant)
-            await drop_bytes(services, unused, caller.tenant)
-        if not page.items:
-            break
-    await services.store.collections.remove(found.id, tenant=caller.tenant)
+    count = await delete_all(services, found, caller.tenant)
+    await audit.record(
+        services, caller.actor, "collection.delete", found.id, {"documents": count}, tenant=caller.tenant
+    )
     return Response(status_code=204)
 
 

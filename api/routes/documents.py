@@ -114,7 +114,7 @@ async def get_page(
         data = await services.blobs.read(collected.sha256, tenant=caller.tenant)
         if chunk is None:
             return await _drawn(services, document_id, page, draw_page, data, page, boxes)
-        found = await services.store.passages.load([(collected.id, chunk)], tenant=caller.tenant)
+        found = await services.store.searching.load([(collected.id, chunk)], tenant=caller.tenant)
         if not found:
             raise Problem(
                 "not-found", f"document {document_id} has no passage {chunk}; see /documents/{document_id}/chunks"

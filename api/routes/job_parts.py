@@ -18,6 +18,7 @@ from api.services import services_of
 from api.views import links_of
 from api.waterfall import capped, trace_of
 from consumers.store.pages import read_cursor, write_cursor
+from schemas.memo import MemoView
 from streams.blobs import BlobNotFound
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"])
@@ -86,6 +87,14 @@ async def get_artifact(request: Request, caller: Reader, job_id: str, task: int,
     }
     pieces = services.blobs.stream(file.sha256, tenant=caller.tenant)
     return StreamingResponse(pieces, headers=headers, media_type=file.content_type)
+
+
+@router.get("/memo", response_model=MemoView)
+async def get_memo(request: Request, caller: Reader, job_id: str) -> Response:
+    """What of the job's work was had from memo instead of computed, by stage, and the seconds that saved."""
+    services = services_of(request)
+    await find(services, job_id, caller.tenant)
+    return Json(await services.store.memos.of_job(job_id, tenant=caller.tenant))
 
 
 @router.get("/logs")

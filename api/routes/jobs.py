@@ -56,11 +56,14 @@ async def submit_job(
     traceparent: Annotated[str | None, Header(max_length=512)] = None,
     dry_run_: Annotated[bool, Query(alias="dry_run")] = False,  # noqa: FBT002 - a query parameter
 ) -> Response:
-    """Submit a job. The same `Idempotency-Key` and body within a day is the same job; `dry_run=true` only checks."""
+    """Submit a job. The same `Idempotency-Key` and body within a day is the same job.
+
+    `dry_run=true` submits nothing: it checks, and says what jobs alike needed.
+    """
     services = services_of(request)
     asked = fit(JobRequest, await read_json(request), "the job")
     if dry_run_:
-        return Json(dry_run(services, asked, caller))
+        return Json(await dry_run(services, asked, caller))
     identity = f"key {caller.tenant} {caller.key_id} {idempotency_key}" if idempotency_key else ""
     accepted = await accept(services, asked, caller, identity=identity, traceparent=traceparent)
     headers = {"Location": accepted.links["self"], "X-Trace-Id": accepted.trace_id}

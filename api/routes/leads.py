@@ -6,20 +6,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from api.auth import Operator, Reader, Submitter
+from api.auth import Caller, Operator, Reader, Submitter
 from api.bodies import body_schema, fit, read_json
 from api.json_response import Json, items
-from api.leads import erase, erase_by, exported, lead_at, lead_view, no_such
+from api.lead_erasure import erase_by
+from api.lead_erasure import erase_lead as erase
+from api.leads import block_value, erasure_key, exported, lead_at, lead_view, no_such
 from api.problems import Problem
 from api.services import services_of
 from api.submission import accept
 from consumers.audit.export import CSV, XLSX
-from consumers.contacts.emails import normalised
-from consumers.contacts.phones import to_e164
-from consumers.leads.identity import domain_of, plain
 from consumers.store.leads import LeadFilter
 from schemas.jobs import JobAccepted, JobRequest
-from schemas.leads import BlockKind, BlockRequest, ErasureRequest, LeadChange, LeadsSpec, LeadStatus
+from schemas.leads import BlockKind, BlockRequest, ErasureRequest, LeadChange, LeadsSpec, LeadStatus, SpeedRequest
 
 router = APIRouter(tags=["leads"])
 
@@ -35,10 +34,12 @@ def _filter(
     min_score: Annotated[int | None, Query(ge=0, le=100)] = None,
     q: Annotated[str | None, Query(max_length=200)] = None,
     follow_up_until: date | None = None,
+    *,
+    new: bool = False,
 ) -> LeadFilter:
     return LeadFilter(
         status=status, owner=owner, source=source, job_id=job_id, min_score=min_score, text=q,
-        follow_up_until=follow_up_until,
+        follow_up_until=follow_up_until, new=new,
     )  # fmt: skip
 
 
@@ -55,12 +56,31 @@ async def submit_browser_job(request: Request, caller: Submitter) -> Response:
     spec = {"source": "browser", **body} if isinstance(body, dict) else body
     asked = fit(LeadsSpec, spec, "the job")
     job = JobRequest(flow="leads", spec=asked.model_dump(mode="json", exclude_unset=True), priority="high")
-    key = request.headers.get("Idempotency-Key")
-    identity = f"key {caller.tenant} {caller.key_id} {key}" if key else ""
-    accepted = await accept(
-        services_of(request), job, caller, identity=identity, traceparent=request.headers.get("traceparent"),
-    )  # fmt: skip
-    return Json(accepted, 202, {"Location": f"/api/v1/jobs/{accepted.job_id}", "X-Trace-Id": accepted.trace_id})
+    return await _submitted(request, caller, job)
+
+
+@router.post(
+    "/leads/pagespeed/bulk", status_code=202, response_model=JobAccepted,
+    openapi_extra=body_schema(SpeedRequest, {"limit": 50, "min_score": 60}),
+)  # fmt: skip
+async def measure_leads(request: Request, caller: Submitter) -> Response:
+    """Measure the websites of leads: those named, else the best that have one and were not measured."""
+    services = services_of(request)
+    asked = fit(SpeedRequest, await read_json(request, default={}), "the request")
+    chosen = LeadFilter(status=asked.status, min_score=asked.min_score)
+    for lead_id in asked.lead_ids:
+        await lead_at(services, lead_id, caller.tenant)
+    leads = asked.lead_ids or await services.store.leads.unmeasured(chosen, tenant=caller.tenant, limit=asked.limit)
+    if not leads:
+        raise Problem("not-found", "no such lead has a website that was not measured; name leads in lead_ids")
+    return await _submitted(request, caller, JobRequest(flow="leads_pagespeed", spec={"leads": list(leads)}))
+
+
+@router.post("/leads/{lead_id}/pagespeed", status_code=202, response_model=JobAccepted)
+async def measure_lead(request: Request, caller: Submitter, lead_id: str) -> Response:
+    """Measure a lead's website (again): a job, whose findings stay with the lead."""
+    await lead_at(services_of(request), lead_id, caller.tenant)
+    return await _submitted(request, caller, JobRequest(flow="leads_pagespeed", spec={"leads": [lead_id]}))
 
 
 @router.get("/leads")
@@ -72,7 +92,7 @@ async def list_leads(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """Leads. `job_id` shows what that job found first; `follow_up_until` whom to call by then."""
+    """Leads. `new` shows what the last run found first, `job_id` what that one did; `follow_up_until` whom to call."""
     leads = services_of(request).store.leads
     page = await leads.page(chosen, tenant=caller.tenant, sort=sort, cursor=cursor, limit=limit)
     return items([lead_view(one) for one in page.items], page.next)
@@ -134,13 +154,10 @@ async def drop_from_blacklist(
 async def erase_somebody(request: Request, caller: Operator) -> Response:
     """Erase every lead that has this address, number or domain; the next crawl does not bring it back."""
     asked = fit(ErasureRequest, await read_json(request), "the request")
-    if asked.email is not None:
-        key = f"e:{_needed(normalised(asked.email), 'email')}"
-    elif asked.phone is not None:
-        key = f"p:{_needed(to_e164(asked.phone), 'phone')}"
-    else:
-        key = f"d:{_needed(domain_of(f'https://{asked.domain}/'), 'domain')}"
-    return Json({"erased": await erase_by(services_of(request), key, caller.tenant, caller.actor)})
+    field, value = next((name, one) for name, one in asked.model_dump().items() if one is not None)
+    key = _needed(erasure_key(field, value), field)
+    told = await erase_by(services_of(request), key, caller.tenant, caller.actor)
+    return Json({"erased": told.leads, "erasure_id": told.erasure_id or None})
 
 
 @router.get("/leads/{lead_id}")
@@ -181,9 +198,7 @@ async def erase_lead(request: Request, caller: Operator, lead_id: str) -> Respon
 
 
 def _block_value(kind: BlockKind, value: str) -> str:
-    if kind == "phone":
-        return _needed(to_e164(value), "value")
-    return plain(value) if kind == "name" else _needed(domain_of(f"https://{value}/"), "value")
+    return _needed(block_value(kind, value), "value")
 
 
 def _needed(value: str | None, field: str) -> str:
@@ -193,3 +208,12 @@ def _needed(value: str | None, field: str) -> str:
             "invalid-request", f"{field}: this is none; write phone numbers with a country code", errors=[told]
         )
     return value
+
+
+async def _submitted(request: Request, caller: Caller, job: JobRequest) -> Response:
+    key = request.headers.get("Idempotency-Key")
+    identity = f"key {caller.tenant} {caller.key_id} {key}" if key else ""
+    accepted = await accept(
+        services_of(request), job, caller, identity=identity, traceparent=request.headers.get("traceparent")
+    )
+    return Json(accepted, 202, {"Location": f"/api/v1/jobs/{accepted.job_id}", "X-Trace-Id": accepted.trace_id})

@@ -74,7 +74,7 @@ async def list_replays(
 async def get_replay(request: Request, caller: Reader, replay_id: str) -> Response:
     """How far a replay is, and what could not be replayed."""
     try:
-        return Json((await replays_of(services_of(request)).get(replay_id, tenant=caller.tenant)).view)
+        return Json(await replay_view(services_of(request), replay_id, caller.tenant))
     except NoSuchReplay as error:
         raise Problem("not-found", str(error)) from None
 
@@ -89,6 +89,18 @@ async def cancel_replay(request: Request, caller: Operator, replay_id: str) -> R
     except ReplayIsOver as error:
         raise Problem("replay-is-over", str(error)) from None
     return Json(record.view, 202)
+
+
+async def replay_view(services: Services, replay_id: str, tenant: str) -> ReplayView:
+    """A replay, with what its jobs had from memo.
+
+    Raises:
+        NoSuchReplay: There is none.
+    """
+    view = (await replays_of(services).get(replay_id, tenant=tenant)).view
+    if services.database is None:
+        return view
+    return view.model_copy(update={"memo": await services.database.memos.of_replay(replay_id, tenant=tenant)})
 
 
 def replays_of(services: Services) -> Replays:

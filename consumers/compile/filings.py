@@ -12,6 +12,7 @@ from consumers.filings.handled import summed_up
 from consumers.filings.job import asked, company_of, named
 from consumers.filings.news import news_of
 from consumers.filings.whole import compile_documents
+from consumers.memo import Memo
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store import compile_company
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @stage(
     name="compile",
     accepts=CompileCompany,
+    memo=Memo("consumers.filings", libraries=("openpyxl", "pyarrow")),
     policy=StagePolicy(
         soft_timeout_s=1_650,
         timeout_s=1_800,

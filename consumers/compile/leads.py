@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 from pydantic import RootModel
 
+from consumers.leads.let_in import ERASED
 from consumers.leads.merge import deduplicated
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
@@ -42,14 +43,16 @@ async def compile_leads(_: CompileRequest, ctx: StageContext) -> Outcome:
             found.append(one.root)
     # The record that most people reviewed comes first: its name is the lead's.
     leads = deduplicated(sorted(found, key=lambda lead: (-(lead.reviews or 0), lead.key)))
-    kept = await ctx.store.leads.keep(leads, job_id=ctx.job_id, tenant=ctx.tenant)
+    seal = await ctx.store.lead_suppressions.seal(ctx.settings, ctx.blobs)
+    kept = await ctx.store.leads.keep(leads, job_id=ctx.job_id, tenant=ctx.tenant, seal=seal)
+    suppressed = kept.suppressed + left.pop(ERASED, 0)
     lines = sorted(
         (LeadLine(lead_id=one.lead_id, score=one.score, is_new=one.is_new) for one in kept.leads),
         key=lambda line: (-line.score, line.lead_id),
     )
     result = LeadsResult(
-        businesses=len(found) + sum(left.values()), qualified=len(found), left_out=dict(left),
-        duplicates=len(found) - len(leads), suppressed=kept.suppressed, new=sum(line.is_new for line in lines),
+        businesses=len(found) + left.total() + suppressed - kept.suppressed, qualified=len(found), left_out=dict(left),
+        duplicates=len(found) - len(leads), suppressed=suppressed, new=sum(line.is_new for line in lines),
         leads=tuple(lines),
     )  # fmt: skip
     return Done(result=result, missing=tuple(_told(failure) for failure in await ctx.failures()))

@@ -62,8 +62,8 @@ def phones_in_text(text: str, region: str | None = None) -> Iterator[tuple[str, 
     """Valid numbers in running text: as written, and in E.164."""
     for match in PhoneNumberMatcher(text[:MAX_TEXT], region):
         found = phonenumbers.format_number(match.number, PhoneNumberFormat.E164)
-        if not is_placeholder(found) and not _DATED.match(match.raw_string):
-            yield match.raw_string, found
+        if not is_placeholder(found) and not _DATED.match(match.raw_string.strip()):
+            yield match.raw_string.strip(), found
 
 
 def region_of(host: str, lang: str | None = None) -> str | None:

@@ -115,7 +115,7 @@ def merged(pages: Iterable[Contacts]) -> Contacts:
 def _once(found: list[Contact]) -> tuple[Contact, ...]:
     kept: dict[str, Contact] = {}
     for one in sorted(found, key=lambda contact: _ORDER.index(contact.source)):
-        kept.setdefault(one.value, one)
+        kept.setdefault(one.value.rstrip("/"), one)
     return tuple(kept.values())
 
 

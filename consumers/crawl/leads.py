@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from consumers.audit.outside.service import reaching
+from consumers.leads.let_in import let_in_of
 from consumers.leads.listing import Batch, read_listing
 from consumers.leads.providers import Answered, Overpass, Places, from_csv
 from consumers.leads.recipes import RECIPES, from_markup
@@ -15,7 +16,7 @@ from consumers.net.errors import status_error
 from consumers.net.visit import visit
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
-from schemas.leads import LeadsSpec, Listing, Recipe
+from schemas.leads import PICTURE_NAME, LeadsSpec, Listing, Recipe
 from streams.errors import PermanentError
 from streams.policy import RetryPolicy, StagePolicy
 
@@ -45,9 +46,10 @@ _ERROR: Final = 400
     accepts=Listing,
     emits=("crawl", "classify"),
     policy=StagePolicy(
-        soft_timeout_s=3_300, timeout_s=3_600, concurrency=2, retry=RetryPolicy(max_attempts=6, base_s=2, cap_s=600)
+        soft_timeout_s=3_300, timeout_s=3_600, concurrency=1, pool="browser",
+        retry=RetryPolicy(max_attempts=6, base_s=2, cap_s=600),
     ),
-)
+)  # fmt: skip
 async def crawl(listing: Listing, ctx: StageContext) -> Outcome:
     """Open an entry for each business. Those of an attempt that broke off are there already, and opened once."""
     spec = await ctx.spec(LeadsSpec)
@@ -125,7 +127,9 @@ async def _listing(listing: Listing, spec: LeadsSpec, ctx: StageContext) -> Outc
 
 
 async def _open(businesses: Iterable[Business], ctx: StageContext) -> None:
-    emits = [Emit("classify", one, once=f"business {one.key}", budget=BUSINESSES) for one in businesses]
+    """Open an entry for each business; nothing is kept of one that was erased."""
+    let_in = await let_in_of(list(businesses), ctx)
+    emits = [Emit("classify", one, once=f"business {one.key}", budget=BUSINESSES) for one in let_in]
     for begin in range(0, len(emits), BATCH):
         await ctx.emit(*emits[begin : begin + BATCH])
 
@@ -144,6 +148,6 @@ async def _pictured(page: pw.Page, ctx: StageContext) -> AsyncIterator[None]:
 async def _keep_picture(png: bytes, ctx: StageContext) -> None:
     kept = await ctx.blobs.put(png, tenant=ctx.tenant, content_type="image/png")
     await ctx.store.artifacts.put(
-        ctx.job_id, ctx.task, f"failed-listing-{ctx.task}-{ctx.attempt}.png", tenant=ctx.tenant, sha256=kept.sha256,
+        ctx.job_id, ctx.task, f"{PICTURE_NAME}{ctx.task}-{ctx.attempt}.png", tenant=ctx.tenant, sha256=kept.sha256,
         content_type="image/png", size_bytes=kept.size_bytes,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from streams.connect import AWAY
 from streams.doctor import survey
 from streams.errors import TransientError
 from streams.findings import Findings
+from streams.pressure import Pressure
 
 if TYPE_CHECKING:
     from consumers.flow import Flows
@@ -107,6 +108,8 @@ async def _of_log(patient: Patient) -> list[Finding]:
     findings = worklog.judge_workers(workers, streams, now_s)
     findings += worklog.judge_streams(streams, patient.settings.lease_ms)
     findings += worklog.judge_groups(groups, patient.keys.all_partitions)
+    said = await Pressure(patient.client, patient.keys, share=patient.settings.max_memory_share).said()
+    findings += worklog.judge_pressure(said, streams, patient.settings.max_backlog)
     findings += worklog.judge_survey(await survey(patient.client, patient.keys))
     dead = sum([await patient.client.xlen(keys.dlq) for keys in patient.keys.all_partitions])
     findings += worklog.judge_told(await Findings(patient.client, patient.keys).all())

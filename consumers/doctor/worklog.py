@@ -14,6 +14,7 @@ from schemas.names import LANES, POOLS, STAGES
 from streams.findings import Finding as Told
 from streams.keys import PartitionKeys
 from streams.moves import RELEASED
+from streams.pressure import LANE_SHARES
 from streams.reader import GROUP
 from streams.retention import REQUIRED_GROUPS
 
@@ -177,6 +178,22 @@ def judge_workers(
         for pool in sorted({one.pool for one in facts if one.waiting} - served)
     ]
     return [one for one in findings if one.what == "workers" or one.state != "ok"]
+
+
+def judge_pressure(said: str, facts: Sequence[StreamFacts], max_backlog: int) -> list[Finding]:
+    """Whether new jobs are refused, by memory or by the backlog of a stage."""
+    findings = []
+    if said:
+        cure = "Raise maxmemory, or find what fills it: `./millrace streams`, `./millrace dlq list`"
+        findings.append(Finding("back-pressure", "bad", f"new jobs are refused: {said}", cure))
+    crowds: Counter[str] = Counter()
+    for one in facts:
+        crowds[one.key.removesuffix(":high").removesuffix(":low")] += one.waiting + sum(one.held.values())
+    for key, length in crowds.items():
+        if max_backlog and length >= max_backlog * LANE_SHARES["low"]:
+            told = f"{key} has {length:,} entries of {max_backlog:,}: jobs that begin there are refused, low ones first"
+            findings.append(Finding("backlog", "bad", told, "Start workers, or raise MILLRACE_MAX_BACKLOG"))
+    return findings
 
 
 def judge_worker_clock(name: str, ahead_s: float) -> Finding:

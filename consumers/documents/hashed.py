@@ -9,6 +9,7 @@ Buckley, "Term-weighting approaches in automatic text retrieval", 1988.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections import Counter
@@ -79,13 +80,16 @@ def embed(text: str, frequencies: NDArray[np.uint32] | None = None, documents: i
     return vector / length if length else vector
 
 
-def telling_words(query: str, frequencies: bytes | None, most: int) -> list[str]:
-    """The words of a query that tell passages apart, the rarest first.
+def telling_words(query: str, frequencies: bytes | None, counted: int, most: int) -> dict[str, float]:
+    """The words of a query by how much they tell passages apart: their inverse frequency, the rarest first.
 
     Args:
         query: Words.
         frequencies: In how many passages each of `BUCKETS` occurs, little-endian uint32; None: not known.
-        most: Passages that they may occur in, all together; the rarest word is always among them.
+        counted: Of how many passages.
+        most: Passages that words with a weight may occur in, all together; the rarest word always has one.
+
+    Source: Spärck Jones, "A statistical interpretation of term specificity and its application in retrieval", 1972.
     """
     import numpy as np  # noqa: PLC0415 - an extra
 
@@ -93,14 +97,15 @@ def telling_words(query: str, frequencies: bytes | None, most: int) -> list[str]
     words = list(dict.fromkeys(_WORD.findall(query.lower())))
     words = [word for word in words if word not in common] or words
     if frequencies is None:
-        return words
+        return dict.fromkeys(words, 1.0)
     known = np.frombuffer(frequencies, dtype="<u4")
     occurs = {word: int(known[zlib.crc32(word.encode()) % BUCKETS]) for word in words}
-    kept: list[str] = []
+    kept: dict[str, float] = {}
     total = 0
     for word in sorted(words, key=lambda word: occurs[word]):
         total += occurs[word]
         if kept and total > most:
-            break
-        kept.append(word)
+            kept[word] = 0.0
+            continue
+        kept[word] = max(0.1, math.log((1 + max(counted, occurs[word])) / (1 + occurs[word])))
     return kept

@@ -76,12 +76,12 @@ def kind_of(data: bytes, name: str = "", limits: ReadLimits | None = None) -> Ki
     head = data[:HEAD_BYTES]
     if not data.strip(b"\x00 \t\r\n"):
         raise DocumentRefused("the file is empty; upload it again", reason="empty")
-    if b"%PDF-" in head[:1024]:
-        return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _kind_of_zip(data, limits or ReadLimits())
     if head.startswith(_OLE):
         return _kind_of_ole(data)
+    if _is_pdf(data):
+        return "pdf"
     if head.startswith(_IMAGES):
         raise DocumentRefused(
             "the file is an image; put it into a PDF, which is read by OCR", reason="unsupported_type"
@@ -89,6 +89,12 @@ def kind_of(data: bytes, name: str = "", limits: ReadLimits | None = None) -> Ki
     if head.startswith(_ARCHIVES):
         raise DocumentRefused("the file is an archive; unpack it and upload what is in it", reason="archive")
     return _kind_of_text(data, head, name)
+
+
+def _is_pdf(data: bytes) -> bool:
+    """Whether it begins as a PDF does; with something before it, also whether it ends so: a text may speak of PDFs."""
+    at = data.find(b"%PDF-", 0, 1_024)
+    return at == 0 or (at > 0 and (not data[:at].strip() or b"startxref" in data[-2_048:]))
 
 
 def _kind_of_zip(data: bytes, limits: ReadLimits) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 SAMPLE_CHARS: Final = 20_000
@@ -45,6 +46,7 @@ def configuration_of(language: str | None) -> str:
     return CONFIGURATIONS.get(language or "", "simple")
 
 
+@lru_cache
 def common_words(language: str | None = None) -> frozenset[str]:
     """The commonest words of a language, of all when None."""
     if language is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from consumers.filings.ocr import command, language_of, tesseract
+from consumers.filings.ocr import trait as ocr_trait
 
 if TYPE_CHECKING:
     import pypdfium2 as pdfium
@@ -22,6 +23,11 @@ MOST_PAGES: Final = 200
 def is_installed() -> bool:
     """Whether there is anybody to read pictures."""
     return command() is not None
+
+
+def trait() -> str:
+    """What decides what is read from scans: the languages that there are models for."""
+    return ocr_trait()
 
 
 @dataclass(slots=True)

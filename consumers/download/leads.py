@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from consumers.audit.document import Document, headers_of
 from consumers.audit.measuring import measured, pagespeed
 from consumers.audit.page import read_page
+from consumers.leads.let_in import let_in_page
 from consumers.leads.site import telling_links
 from consumers.net.errors import FetchFailedError, FetchRefusedError
 from consumers.net.visit import visit
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
-from schemas.leads import LeadsSpec, Qualified, SitePage, VisitedSite
+from schemas.leads import PAGE_NAME, LeadsSpec, Qualified, SitePage, VisitedSite
 from streams.policy import RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ async def download(lead: Qualified, ctx: StageContext) -> Outcome:
     failure = ""
     try:
         first = await _get(lead.website, ctx)
-        pages.append(await _kept(first, ctx))
+        await _keep(first, pages, spec, ctx)
         document = Document(url=first.url, status=first.status, headers=headers_of(first.headers), body=first.body)
         links = telling_links(await asyncio.to_thread(read_page, document), spec.pages - 1)
         for link in links:
             try:
-                pages.append(await _kept(await _get(link, ctx), ctx))
+                await _keep(await _get(link, ctx), pages, spec, ctx)
             except (FetchFailedError, FetchRefusedError) as error:
                 ctx.log.info("a page of a website was left out: %s", error.reason)
     except FetchRefusedError as error:
@@ -71,7 +72,15 @@ async def _get(url: str, ctx: StageContext) -> Response:
         return await ctx.fetch.get(url, timeout_s=PAGE_S, max_bytes=MAX_PAGE_BYTES)
 
 
-async def _kept(answer: Response, ctx: StageContext) -> SitePage:
+async def _keep(answer: Response, pages: list[SitePage], spec: LeadsSpec, ctx: StageContext) -> None:
+    """Keep a page among the job's artifacts, without people who were erased."""
     kind = answer.headers.get("Content-Type", "")
-    kept = await ctx.blobs.put(answer.body, tenant=ctx.tenant, content_type=kind or "text/html")
-    return SitePage(url=answer.url, sha256=kept.sha256, content_type=kind)
+    body = await let_in_page(answer.url, kind, answer.body, spec.region, ctx)
+    if not body:
+        return
+    kept = await ctx.blobs.put(body, tenant=ctx.tenant, content_type=kind or "text/html")
+    await ctx.store.artifacts.put(
+        ctx.job_id, ctx.task, f"{PAGE_NAME}{len(pages) + 1}.html", tenant=ctx.tenant, sha256=kept.sha256,
+        content_type=kept.content_type, size_bytes=kept.size_bytes, url=answer.url,
+    )  # fmt: skip
+    pages.append(SitePage(url=answer.url, sha256=kept.sha256, content_type=kind))

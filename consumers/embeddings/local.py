@@ -51,6 +51,6 @@ def _model(folder: str) -> Any:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - an extra of its own, and large
     except ImportError as error:
         raise PermanentError(
-            "sentence-transformers is not installed: pip install sentence-transformers", reason="embedding_model"
+            "sentence-transformers is not installed: .venv/bin/pip install -e '.[embeddings]'", reason="embedding_model"
         ) from error
     return SentenceTransformer(folder, local_files_only=True)

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.documents.errors import DocumentRefused
 from consumers.documents.limits import ReadLimits
+from consumers.documents.scans import trait as scans_trait
 from consumers.documents.work import READER_VERSION, ReadDocument, packed, read_and_cut
 from consumers.embeddings import Embedding, choose
+from consumers.memo import Memo
 from consumers.outcome import Done, Outcome, Snooze
 from consumers.stage import stage
 from consumers.store.passages import NewPassage
 from schemas.documents import CollectionSettings, DocumentsSpec, IndexedDocument, StoredFile, settings_of
+from streams.errors import PermanentError
 from streams.policy import RateLimit, RetryPolicy, StagePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.context import StageContext
-    from consumers.store.models import CollectedDocument
+    from consumers.store.models import CollectedDocument, Collection
 
 BATCH: Final = 256
 """Passages whose vectors are written at a time."""
@@ -32,6 +35,10 @@ ASKED: Final = RateLimit("embeddings", 600, 60)
 @stage(
     name="extract",
     accepts=StoredFile,
+    memo=Memo(
+        "consumers.documents", traits=(scans_trait,),
+        libraries=("pypdfium2", "python-docx", "python-pptx", "openpyxl", "trafilatura", "semantic-text-splitter"),
+    ),
     policy=StagePolicy(
         soft_timeout_s=1_500, timeout_s=1_800, concurrency=2, pool="heavy", memory_mb=1_536,
         retry=RetryPolicy(max_attempts=4, base_s=60, cap_s=300),
@@ -48,11 +55,10 @@ async def extract(file: StoredFile, ctx: StageContext) -> Outcome:
     settings = settings_of(collection.settings)
     spec = await ctx.spec(DocumentsSpec)
     embedding = choose(collection, settings, ctx.settings)
-    model = embedding.embedder.name
     wanted = f"{READER_VERSION}/{settings.chunk_chars}/{settings.overlap_chars}"
-    is_asked_again = file.document_id in spec.documents
-    is_read = document.read_with == wanted and document.status in {"extracted", "indexed"} and not is_asked_again
-    if is_read and document.status == "indexed" and collection.embedding == model and not spec.reindex:
+    is_read = _is_read(document, wanted, spec, ctx.job_id)
+    is_embedded = document.status == "indexed" and collection.embedding == embedding.embedder.name
+    if is_read and not spec.reindex and (is_embedded or spec.only == "text") and document.job_id != ctx.job_id:
         await ctx.collect(_indexed(document, "unchanged", 0, 0))
         return Done()
     if not is_read:
@@ -62,20 +68,46 @@ async def extract(file: StoredFile, ctx: StageContext) -> Outcome:
             return Done()
         fresh = await ctx.store.collections.get(document.collection_id, tenant=ctx.tenant)
         embedding = choose(fresh or collection, settings, ctx.settings)
-    ctx.progress("embedding", 70)
-    wait_s = await _embed(document, embedding, ctx)
-    if wait_s:
-        return Snooze(wait_s, "waiting for limit embeddings")
-    if collection.embedding is None:
-        dimension = await ctx.store.passages.dimension(document.id, model, tenant=ctx.tenant)
-        if dimension:
-            await ctx.store.collections.embedded_with(collection.id, model, dimension, tenant=ctx.tenant)
-    await ctx.store.passages.indexed(document, model)
+    if spec.only != "text":
+        ctx.progress("embedding", 70)
+        wait_s = await _embed(document, embedding, ctx)
+        if wait_s:
+            return Snooze(wait_s, "waiting for limit embeddings")
+        await _embedded(document, collection, embedding.embedder.name, ctx)
     done = await ctx.store.collected.get(document.id, tenant=ctx.tenant)
     if done is not None:
         created = done.chunk_count if done.job_id == ctx.job_id else 0
-        await ctx.collect(_indexed(done, "indexed", created, done.chunk_count, embedding))
+        status, vectors = ("extracted", 0) if spec.only == "text" else ("indexed", done.chunk_count)
+        await ctx.collect(_indexed(done, status, created, vectors, embedding))
     return Done()
+
+
+def _is_read(document: CollectedDocument, wanted: str, spec: DocumentsSpec, job_id: str) -> bool:
+    """Whether a document's text is there as it is wanted.
+
+    Raises:
+        PermanentError: ``not_extracted``: only its vectors are asked for, and there is no text.
+    """
+    has_text = document.status in {"extracted", "indexed"}
+    if spec.only == "vectors":
+        if not has_text:
+            raise PermanentError(
+                f"{document.name} is {document.status}, and only what was read can be embedded: read it first",
+                reason="not_extracted",
+            )
+        return True
+    # What this very job has read it does not read again, as after waiting for the endpoint.
+    is_asked_again = document.id in spec.documents and document.job_id != job_id
+    return has_text and document.read_with == wanted and not is_asked_again
+
+
+async def _embedded(document: CollectedDocument, collection: Collection, model: str, ctx: StageContext) -> None:
+    """Note that a document has all of its vectors; the first of a collection are what it is searched by."""
+    if collection.embedding is None:
+        dimension = await ctx.store.vectors.dimension(document.id, model, tenant=ctx.tenant)
+        if dimension:
+            await ctx.store.collections.embedded_with(collection.id, model, dimension, tenant=ctx.tenant)
+    await ctx.store.vectors.complete(document, model)
 
 
 async def _read(document: CollectedDocument, settings: CollectionSettings, ctx: StageContext) -> ReadDocument:
@@ -118,8 +150,8 @@ async def _write(document: CollectedDocument, read: ReadDocument, wanted: str, c
 
 async def _embed(document: CollectedDocument, embedding: Embedding, ctx: StageContext) -> float:
     """Write the vectors that are not there yet; seconds to wait when the endpoint's rate says so."""
-    store, model = ctx.store.passages, embedding.embedder.name
-    texts = await store.texts(document.id, tenant=ctx.tenant)
+    store, model = ctx.store.vectors, embedding.embedder.name
+    texts = await ctx.store.passages.texts(document.id, tenant=ctx.tenant)
     for first in range(0, len(texts), BATCH):
         part = texts[first : first + BATCH]
         if embedding.is_asked:
@@ -128,7 +160,7 @@ async def _embed(document: CollectedDocument, embedding: Embedding, ctx: StageCo
                 return wait_s
         else:
             vectors = await embedding.embedder.embed(part)
-        await store.put_vectors(document, model, vectors, first=first)
+        await store.put(document, model, vectors, first=first)
     return 0.0
 
 
@@ -136,7 +168,7 @@ async def _asked(
     texts: Sequence[str], embedding: Embedding, ctx: StageContext, what: str
 ) -> tuple[list[list[float]], float]:
     """Vectors from an endpoint, which is not asked twice for the same text."""
-    store, embedder = ctx.store.passages, embedding.embedder
+    store, embedder = ctx.store.vectors, embedding.embedder
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     known = await store.cached(embedder.name, digests, tenant=ctx.tenant)
     missing = [at for at, digest in enumerate(digests) if digest not in known]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumers.extract.ask import with_model
 from consumers.filings.job import asked, company_of
+from consumers.filings.ocr import trait as ocr_trait
 from consumers.filings.report import read_report
 from consumers.llm import MeteredLlm
+from consumers.memo import Memo
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store.documents import document_id_of
@@ -19,10 +21,14 @@ from streams.policy import RetryPolicy, StagePolicy
 if TYPE_CHECKING:
     from consumers.context import StageContext
 
+READ_WITH: Final = ("pypdfium2", "selectolax", "lxml", "openpyxl")
+"""Libraries that decide what is read from a report."""
+
 
 @stage(
     name="extract",
     accepts=DownloadedDocument,
+    memo=Memo("consumers.filings", libraries=READ_WITH, traits=(ocr_trait,)),
     policy=StagePolicy(
         soft_timeout_s=1_650,
         timeout_s=1_800,

@@ -67,6 +67,11 @@ def _installed() -> frozenset[str]:
     return frozenset(told.stdout.split()) | frozenset(told.stderr.split())
 
 
+def trait() -> str:
+    """What decides what is read from pictures: whether tesseract is there, and which languages it has."""
+    return " ".join(sorted(_installed()))
+
+
 @dataclass(slots=True)
 class Pictures:
     """The pages of a document that have no text of their own, read as pictures when asked for."""

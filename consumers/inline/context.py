@@ -21,7 +21,7 @@ from consumers.outcome import Emit
 from consumers.resources import SharedResources
 from consumers.stage import Stage
 from consumers.store import MemoryStore, Store
-from schemas.names import STAGES
+from schemas.names import STAGES, StageName
 from schemas.settings import Settings
 from streams.blobs import Artifact, Blobs
 from streams.errors import PermanentError
@@ -308,3 +308,12 @@ class InlineContext:
         await self._bench.kept.contributions.trim(
             self.job_id, self.task, self.collected_count, tenant=self.tenant, revision=self.revision
         )
+
+    @property
+    def emitted(self) -> list[tuple[StageName, Any]]:
+        """Stage and payload (JSON) of what the handler emitted while it ran; what it returned is in its outcome."""
+        return [(task.stage, orjson.loads(task.data)) for task in list(self._bench.job.ready)[1:]]
+
+    async def contributions(self) -> list[Any]:
+        """What it collected for compile, as JSON."""
+        return [one async for one in self._bench.kept.contributions.of(self.job_id, tenant=self.tenant)]

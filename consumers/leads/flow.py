@@ -10,7 +10,7 @@ from consumers.crawl.leads import BUSINESS_PAGES, BUSINESSES, MAX_LISTING_PAGES,
 from consumers.download.leads import download
 from consumers.extract.leads import extract
 from consumers.flow import Flow
-from consumers.notify import notify
+from consumers.notify.leads import notify_leads
 from schemas.leads import LeadsSpec, Listing
 
 LIMIT_S: Final = 12 * 3_600.0
@@ -28,7 +28,7 @@ def _budgets(spec: LeadsSpec) -> dict[str, int]:
 flow = Flow(
     name="leads",
     spec=LeadsSpec,
-    stages=(crawl, classify, download, extract, compile_leads, notify),
+    stages=(crawl, classify, download, extract, compile_leads, notify_leads),
     first=_first,
     budgets=_budgets,
     limit_s=LIMIT_S,

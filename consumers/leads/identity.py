@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import unicodedata
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from consumers.contacts.phones import region_of, to_e164
 from consumers.contacts.social import network_of
 from consumers.net import urls
 
 if TYPE_CHECKING:
-    from schemas.leads import FoundLead
+    from collections.abc import Collection
+
+    from schemas.leads import Business, FoundLead
 
 _WORDS: Final = re.compile(r"[^\w]+")
 DIRECTORIES: Final = frozenset({
@@ -83,14 +88,66 @@ def _calls_apart(one: FoundLead, other: FoundLead) -> bool:
     return any(k.startswith("p:") for k in mine) and any(k.startswith("p:") for k in theirs) and mine != theirs
 
 
-def suppression_hash(tenant: str, key: str) -> str:
-    """What is kept of an erased key: it can be recognised, not read.
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Makes what is kept of an erased key: it can be recognised by this installation, and read by nobody.
 
-    Source: GDPR, articles 17 and 21: who objected must not be found again, which needs something to know them by.
+    Phone numbers are few enough to try them all, so that a hash alone would tell them to whoever has the database;
+    the secret is kept elsewhere.
+
+    Source: GDPR, articles 17 and 21: who objected must not be found again, which needs something to know them by;
+    RFC 2104 (HMAC).
     """
-    return hashlib.sha256(f"{tenant}\nlead\n{key}".encode()).hexdigest()
+
+    secret: bytes = field(repr=False)
+
+    def of(self, tenant: str, key: str) -> str:
+        """The hash of a key of `out_keys` or `contact_keys`."""
+        return hmac.new(self.secret, f"{tenant}\nlead\n{key}".encode(), hashlib.sha256).hexdigest()
 
 
-def hashes_of(lead: FoundLead, tenant: str) -> tuple[str, ...]:
-    """The hashes of all that a lead is known by, its e-mail addresses too."""
-    return tuple(suppression_hash(tenant, key) for key in (*keys_of(lead), *(f"e:{one.value}" for one in lead.emails)))
+def contact_keys(lead: FoundLead) -> tuple[str, ...]:
+    """What a lead is reached by: ``e:`` e-mail addresses, ``c:`` phone numbers."""
+    return (*(f"e:{one.value}" for one in lead.emails), *(f"c:{one.value}" for one in lead.phones))
+
+
+def erased_keys(lead: FoundLead) -> tuple[str, ...]:
+    """What is kept out once a lead is erased: the business by what it is known by, and its people by their contacts."""
+    return tuple(dict.fromkeys((*keys_of(lead), *contact_keys(lead))))
+
+
+def business_keys(business: Business, region: str | None) -> tuple[str, ...]:
+    """What a listed business would be known by as a lead; see `keys_of`."""
+    keys = []
+    if phone := phone_of(business, region):
+        keys += [f"p:{phone}", f"c:{phone}"]
+    if business.address:
+        keys.append(f"n:{plain(business.name)}|{plain(business.address)}")
+    if domain := domain_of(own_website(business.website)):
+        keys.append(f"d:{domain}")
+    return tuple(keys)
+
+
+def without(lead: FoundLead, erased: Collection[str]) -> FoundLead | None:
+    """A lead without contacts that were erased; None when the business itself was.
+
+    Args:
+        erased: Those of its `erased_keys` that were.
+    """
+    if any(key in erased for key in keys_of(lead)):
+        return None
+    emails = tuple(one for one in lead.emails if f"e:{one.value}" not in erased)
+    phones = tuple(one for one in lead.phones if f"c:{one.value}" not in erased)
+    return lead.model_copy(update={"emails": emails, "phones": phones})
+
+
+def phone_of(business: Business, region: str | None) -> str | None:
+    """Its listed number in E.164.
+
+    Args:
+        region: Country of numbers without a country code; None takes the website's.
+    """
+    if not business.phone:
+        return None
+    site = own_website(business.website)
+    return to_e164(business.phone, region or (region_of(domain_of(site) or "") if site else None))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from consumers.leads.recipes import business_of, from_markup, read_fields
 from consumers.net import urls
+from consumers.net.errors import FetchFailedError
 
 if TYPE_CHECKING:
     import playwright.async_api as pw
@@ -20,22 +22,32 @@ MAX_ROUNDS: Final = 2_000
 CONSENT_MS: Final = 1_000
 CLICK_MS: Final = 2_000
 TRIES: Final = 2
+ANSWER_S: Final = 20.0
+"""A page that does not answer for so long hangs: its browser is killed and the listing read again."""
 
 # A card is ready when its name is there: many are drawn empty and filled later. What was read is marked in the page.
-_READY: Final = """(card, name) => [...document.querySelectorAll(card)].filter(el => !el.dataset.millrace &&
-    ((name.includes('@') ? el : el.querySelector(name) || {}).textContent || '').trim())"""
+# Of cards within cards the innermost is one.
+_CARDS: Final = """card => { const all = [...document.querySelectorAll(card)], known = new Set(all), outer = new Set();
+    for (const el of all) for (let up = el.parentElement; up; up = up.parentElement) if (known.has(up)) outer.add(up);
+    return all.filter(el => !outer.has(el) && !el.dataset.millrace); }"""
+_READY: Final = f"""(card, name) => ({_CARDS})(card).filter(el =>
+    ((name.includes('@') ? el : el.querySelector(name) || {{}}).textContent || '').trim())"""
 _TAKE: Final = f"""([card, name, most]) => ({_READY})(card, name).slice(0, most).map(el => {{
     el.dataset.millrace = window.millraceCards = (window.millraceCards || 0) + 1;
     return [el.dataset.millrace, el.outerHTML.slice(0, 200000)]; }})"""
 _MORE: Final = f"""([card, name, end]) => ({_READY})(card, name).length > 0 ||
-    (end && document.querySelector(end) && ![...document.querySelectorAll(card)].some(el => !el.dataset.millrace))"""
-_LEFT: Final = "card => [...document.querySelectorAll(card)].filter(el => !el.dataset.millrace).length"
+    (end && document.querySelector(end) && !({_CARDS})(card).length)"""
+_LEFT: Final = f"card => ({_CARDS})(card).length"
 _SCROLL: Final = """([feed, card]) => { const el = feed && document.querySelector(feed);
     const cards = document.querySelectorAll(card); if (cards.length) cards[cards.length - 1].scrollIntoView();
     if (el) el.scrollTop = el.scrollHeight; else window.scrollTo(0, document.documentElement.scrollHeight); }"""
 _PANEL: Final = """([panel, name, ready]) => { const squeeze = text => text.replace(/\\s+/g, ' ').trim();
     return [...document.querySelectorAll(panel)].some(el => squeeze(el.textContent).includes(squeeze(name)) &&
     (!ready || el.querySelector(ready))); }"""
+
+_HREFS: Final = "els => els.map(el => el.getAttribute('href') || '')"
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +69,23 @@ class Batch:
 async def read_listing(page: pw.Page, recipe: Recipe) -> AsyncGenerator[Batch, None]:
     """Read the listing that a page shows, batch by batch; the caller stops when it has enough."""
     await accept_consent(page, recipe)
-    rounds = 0
+    rounds, has_read = 0, False
     while rounds < MAX_ROUNDS:
         rounds += 1
         batch = await _visible(page, recipe)
         if batch.businesses or batch.missing:
+            has_read = True
             yield batch
             continue
-        if recipe.card is not None and await _comes_more(page, recipe):
+        # What has pages shows all of one at once, unless a card is still to be filled.
+        has_all = (has_read or await _is_marked_up(page, recipe)) and await _leads_on(page, recipe)
+        if recipe.card is not None and not has_all and await _comes_more(page, recipe):
             continue
         if not await _pressed_next(page, recipe):
             break
-    html, base = await page.content(), page.url
+    html, base = await answered(page, page.content()), page.url
     missing: tuple[str, ...] = ()
-    if recipe.card is not None and (left := await page.evaluate(_LEFT, recipe.card)):
+    if recipe.card is not None and (left := await answered(page, page.evaluate(_LEFT, recipe.card))):
         missing = (f"{left} cards of {urls.redact(base)} never showed a name",)
     yield Batch(
         tuple(from_markup(html, base)) if recipe.markup else (),
@@ -78,6 +93,33 @@ async def read_listing(page: pw.Page, recipe: Recipe) -> AsyncGenerator[Batch, N
         await _next_page(page, recipe),
         missing,
     )
+
+
+async def answered(page: pw.Page, asked: Awaitable[_Answer], within_s: float | None = None) -> _Answer:
+    """What a page answers.
+
+    Args:
+        page: Which.
+        asked: What Playwright waits for. Its own time limits need a page that answers, and many calls have none.
+        within_s: `ANSWER_S` when None.
+
+    Raises:
+        FetchFailedError: ``hung``: it did not; a script of its own keeps it busy for ever.
+    """
+    try:
+        async with asyncio.timeout(within_s or ANSWER_S):
+            return await asked
+    except TimeoutError:
+        raise FetchFailedError(
+            f"{urls.redact(page.url)} did not answer in the browser, which is ended; it is read again later",
+            reason="hung", url=page.url,
+        ) from None  # fmt: skip
+
+
+async def _shows(page: pw.Page, script: str, arg: list[str | None], within_s: float) -> None:
+    """Wait until a script says so; it is Playwright's `TimeoutError` when it does not, and ``hung`` beyond that."""
+    asked = page.wait_for_function(script, arg=arg, timeout=within_s * 1_000)
+    await answered(page, asked, within_s + ANSWER_S)
 
 
 async def accept_consent(page: pw.Page, recipe: Recipe) -> None:
@@ -88,14 +130,14 @@ async def accept_consent(page: pw.Page, recipe: Recipe) -> None:
         return
     button = page.locator(", ".join(recipe.consent)).first
     with contextlib.suppress(Error):
-        await button.wait_for(state="visible", timeout=CONSENT_MS)
-        await button.click(timeout=CLICK_MS)
+        await answered(page, button.wait_for(state="visible", timeout=CONSENT_MS))
+        await answered(page, button.click(timeout=CLICK_MS))
 
 
 async def _visible(page: pw.Page, recipe: Recipe) -> Batch:
     if recipe.card is None:
         return Batch()
-    taken = await page.evaluate(_TAKE, [recipe.card, recipe.fields["name"], BATCH])
+    taken = await answered(page, page.evaluate(_TAKE, [recipe.card, recipe.fields["name"], BATCH]))
     found: list[Business] = []
     missing: list[str] = []
     for mark, html in taken:
@@ -119,12 +161,12 @@ async def _detail(page: pw.Page, recipe: Recipe, detail: Detail, mark: str, name
     card = f'[data-millrace="{mark}"]'
     for attempt in range(TRIES):
         try:
-            await page.locator(f"{card} {detail.open}" if detail.open else card).first.click(timeout=CLICK_MS)
-            await page.wait_for_function(
-                _PANEL, arg=[detail.panel, name, detail.ready], timeout=recipe.detail_s * 1_000
-            )
+            opener = page.locator(f"{card} {detail.open}" if detail.open else card).first
+            await answered(page, opener.click(timeout=CLICK_MS))
+            await _shows(page, _PANEL, [detail.panel, name, detail.ready], recipe.detail_s)
             panel = page.locator(detail.panel).filter(has_text=name).first
-            return read_fields(await panel.evaluate("el => el.outerHTML.slice(0, 500000)"), detail.fields)
+            html = await answered(page, panel.evaluate("el => el.outerHTML.slice(0, 500000)"))
+            return read_fields(html, detail.fields)
         except PlaywrightTimeoutError:
             if attempt == 0:
                 await accept_consent(page, recipe)  # an overlay that came late
@@ -135,18 +177,25 @@ async def _comes_more(page: pw.Page, recipe: Recipe) -> bool:
     """Scroll on, and wait for a card that was not read yet."""
     from playwright.async_api import TimeoutError as PlaywrightTimeoutError  # noqa: PLC0415 - as above
 
-    await page.evaluate(_SCROLL, [recipe.feed, recipe.card])
+    await answered(page, page.evaluate(_SCROLL, [recipe.feed, recipe.card]))
     try:
-        await page.wait_for_function(
-            _MORE, arg=[recipe.card, recipe.fields["name"], recipe.end], timeout=recipe.settle_s * 1_000
-        )
+        await _shows(page, _MORE, [recipe.card, recipe.fields["name"], recipe.end], recipe.settle_s)
     except PlaywrightTimeoutError:
         return False
-    return bool(
-        await page.evaluate(
-            f"([card, name]) => ({_READY})(card, name).length > 0", [recipe.card, recipe.fields["name"]]
-        )
-    )
+    ready = page.evaluate(f"([card, name]) => ({_READY})(card, name).length > 0", [recipe.card, recipe.fields["name"]])
+    return bool(await answered(page, ready))
+
+
+async def _is_marked_up(page: pw.Page, recipe: Recipe) -> bool:
+    """Whether the page's markup tells of businesses, so that cards need not be waited for."""
+    return recipe.markup and any(True for _ in from_markup(await answered(page, page.content()), page.url))
+
+
+async def _leads_on(page: pw.Page, recipe: Recipe) -> bool:
+    """Whether there is a next page, and nothing of this one is still to come."""
+    if recipe.next is None or recipe.card is None or not await answered(page, page.locator(recipe.next).count()):
+        return False
+    return not await answered(page, page.evaluate(_LEFT, recipe.card))
 
 
 async def _pressed_next(page: pw.Page, recipe: Recipe) -> bool:
@@ -157,9 +206,13 @@ async def _pressed_next(page: pw.Page, recipe: Recipe) -> bool:
         return False
     button = page.locator(recipe.next).first
     try:
-        if await button.count() == 0 or await button.get_attribute("href") is not None or not await button.is_enabled():
+        if await answered(page, button.count()) == 0:
             return False
-        await button.click(timeout=CLICK_MS)
+        if await answered(page, button.get_attribute("href")) is not None:
+            return False
+        if not await answered(page, button.is_enabled()):
+            return False
+        await answered(page, button.click(timeout=CLICK_MS))
     except Error:
         return False
     return await _comes_more(page, recipe)
@@ -168,12 +221,12 @@ async def _pressed_next(page: pw.Page, recipe: Recipe) -> bool:
 async def _next_page(page: pw.Page, recipe: Recipe) -> str | None:
     if recipe.next is None:
         return None
-    hrefs = await page.locator(recipe.next).evaluate_all("els => els.map(el => el.getAttribute('href') || '')")
+    hrefs = await answered(page, page.locator(recipe.next).evaluate_all(_HREFS))
     found = (urls.resolve(page.url, href) for href in hrefs if href)
     return next((url for url in found if url and url != page.url and urls.same_site(url, page.url)), None)
 
 
 async def _links(page: pw.Page, selector: str) -> tuple[str, ...]:
-    hrefs = await page.locator(selector).evaluate_all("els => els.map(el => el.getAttribute('href') || '')")
+    hrefs = await answered(page, page.locator(selector).evaluate_all(_HREFS))
     found = (urls.resolve(page.url, href) for href in hrefs if href)
     return tuple(dict.fromkeys(url for url in found if url and urls.same_site(url, page.url)))

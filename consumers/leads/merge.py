@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumers.leads.identity import is_same, keys_of
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from schemas.leads import FoundLead, Origin, Reached
+
+
+MAX_PAGES: Final = 100
 
 
 def merged(first: FoundLead, more: FoundLead) -> FoundLead:
@@ -24,7 +27,7 @@ def merged(first: FoundLead, more: FoundLead) -> FoundLead:
     elif first.rating is None:
         filled["rating"] = more.rating
     if more.website is not None:
-        filled |= {"problems": more.problems, "pages": more.pages}
+        filled |= {"problems": more.problems}
     if more.pagespeed is not None:
         filled["pagespeed"] = more.pagespeed
     return first.model_copy(
@@ -34,6 +37,7 @@ def merged(first: FoundLead, more: FoundLead) -> FoundLead:
             "emails": _once(first.emails, more.emails),
             "addresses": _once(first.addresses, more.addresses),
             "social": _once(first.social, more.social),
+            "pages": tuple({one.sha256: one for one in (*first.pages, *more.pages)}.values())[-MAX_PAGES:],
             "origins": _origins(first.origins, more.origins),
         }
     )

@@ -5,25 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from consumers.contacts.phones import region_of, to_e164
-from consumers.leads.identity import domain_of, own_website, plain
+from consumers.leads.identity import domain_of, own_website, phone_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from schemas.leads import Business, LeadsSpec
-
-
-def phone_of(business: Business, region: str | None) -> str | None:
-    """Its listed number in E.164.
-
-    Args:
-        region: Country of numbers without a country code; None takes the website's.
-    """
-    if not business.phone:
-        return None
-    site = own_website(business.website)
-    return to_e164(business.phone, region or (region_of(domain_of(site) or "") if site else None))
 
 
 def block_keys(business: Business, region: str | None) -> tuple[tuple[str, str], ...]:

@@ -27,32 +27,51 @@ CONSENT: Final = (
     "[role='dialog'] button:has-text('Agree')", "[role='dialog'] button:has-text('Alle akzeptieren')",
     "[role='dialog'] button:has-text('Tout accepter')", "[role='dialog'] button:has-text('Aceptar')",
 )  # fmt: skip
-_NEXT: Final = "a[rel~='next'], link[rel~='next'], .pagination .next a, a.next, .pagination-next a, li.next > a"
+_NEXT: Final = ", ".join((
+    "a[rel~='next']", "link[rel~='next']", "a[aria-label*='next' i]", "a[class*='next' i][href]",
+    "[class*='next' i] > a[href]", "button[class*='load-more' i]", "button[class*='show-more' i]",
+    *(
+        f"button:has-text('{words}')"
+        for words in ("Show more", "Load more", "More results", "Mehr anzeigen", "Mehr laden", "Voir plus", "Ver más")
+    ),
+))  # fmt: skip
+"""What leads on: links are followed by an entry of their own, buttons are pressed."""
+
+_NAMED: Final = "h2, h3, h4, [class*='name' i], [class*='title' i]"
+_REACHED: Final = "a[href^='tel:'], address, [class*='address' i], [class*='phone' i], [class*='street' i]"
+_CARD: Final = ", ".join((
+    "[itemtype*='LocalBusiness']", ".listing", ".result", ".business", ".business-card", ".listing-item",
+    ".search-result", "li.card", "article.card", "article[class*='listing' i]", "article[class*='business' i]",
+    # Whatever has a name and a way to reach it, and is not about the directory itself.
+    f":is(article, li, tr, div):has({_NAMED}):has({_REACHED}):not(footer *, header *, nav *, aside *, form *)",
+))  # fmt: skip
+"""Of cards within cards the innermost counts: so a list is not taken for a business."""
 
 RECIPES: Final[dict[str, Recipe]] = {
     "directory": Recipe(
-        card="[itemtype*='LocalBusiness'], .listing, .result, .business, .business-card, "
-        ".listing-item, .search-result, "
-        "li.card, article.card, article[class*='listing' i], article[class*='business' i]",
+        card=_CARD,
         fields={
-            "name": "[itemprop='name'], h2, h3, h4, .name, .title, .business-name",
-            "phone": "a[href^='tel:']@href, [itemprop='telephone'], .phone, .tel",
+            "name": "[itemprop='name'], h2, h3, h4, .name, .title, .business-name, [class*='name' i], "
+            "[class*='title' i]",
+            "phone": "a[href^='tel:']@href, [itemprop='telephone'], .phone, .tel, [class*='phone' i]",
             "website": "a[itemprop='url']@href, a.website@href, a[rel~='external']@href, "
             "a[rel~='nofollow'][target='_blank']@href, "
             "a[target='_blank'][href^='http']@href",
-            "address": "[itemprop='address'], address, .address, .adr, .street-address, .location",
+            "address": "[itemprop='address'], address, .address, .adr, .street-address, .location, "
+            "[class*='address' i]",
             "rating": "[itemprop='ratingValue']@content, [itemprop='ratingValue'], "
-            "[data-rating]@data-rating, .rating, .stars",
-            "reviews": "[itemprop='reviewCount']@content, [itemprop='reviewCount'], .reviews, .review-count, .count",
+            "[data-rating]@data-rating, .rating, .stars, [class*='rating' i]@aria-label, [class*='star' i]@aria-label",
+            "reviews": "[itemprop='reviewCount']@content, [itemprop='reviewCount'], .reviews, .review-count, .count, "
+            "[class*='review' i], [class*='vote' i]",
             "category": ".category, .categories, [itemprop='category']",
         },
         consent=CONSENT, next=_NEXT, markup=True,
     ),
     "localbusiness": Recipe(
         markup=True, consent=CONSENT, next=_NEXT,
-        links="[itemprop='itemListElement'] a[itemprop='url'], .listing h2 a, .listing h3 a, "
-        "article h2 a, article h3 a, "
-        "li h2 a, li h3 a, a.business, a.listing-link",
+        links="[itemprop='itemListElement'] a[itemprop='url'], :is(.listing, article, li) :is(h2, h3) a, "
+        "a.business, a.listing-link, "
+        ":is([class*='director' i], [class*='listing' i], [class*='result' i]) li > a:not(nav *)",
     ),
 }  # fmt: skip
 _ATTRIBUTE: Final = re.compile(r"^(.*?)@([\w-]+)$", re.DOTALL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consumers.leads.site import HOSTED
 from schemas.leads import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from schemas.leads import FoundLead
 
 MAX_SCORE: Final = 100
@@ -32,7 +34,7 @@ def reasons_of(lead: FoundLead) -> tuple[Reason, ...]:
         found.append(Reason(code=code, points=points, text=text))
     if lead.builder in HOSTED:
         found.append(Reason(code="builder", points=10, text=f"its website was made with {lead.builder}"))
-    speed = _mobile_speed(lead)
+    speed = speed_of(lead.pagespeed, "mobile")
     if speed is not None and speed < SLOW:
         found.append(Reason(code="slow", points=20, text=f"its website has {speed} of 100 for speed on phones"))
     if (lead.rating or 0) >= GOOD_RATING and (lead.reviews or 0) >= GOOD_REVIEWS:
@@ -49,7 +51,9 @@ def score_of(reasons: tuple[Reason, ...]) -> int:
     return min(MAX_SCORE, sum(one.points for one in reasons))
 
 
-def _mobile_speed(lead: FoundLead) -> int | None:
-    measured = (lead.pagespeed or {}).get("mobile")
-    performance = measured.get("performance") if isinstance(measured, dict) else None
-    return round(performance * 100) if isinstance(performance, int | float) else None
+def speed_of(pagespeed: Mapping[str, Any] | None, strategy: str) -> int | None:
+    """How fast a website was on ``mobile`` or ``desktop``, of 100; None when it was not measured."""
+    measured = (pagespeed or {}).get(strategy)
+    scores = measured.get("scores") if isinstance(measured, dict) else None
+    performance = scores.get("performance") if isinstance(scores, dict) else None
+    return performance if isinstance(performance, int) else None

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from consumers.llm.breaker import Breaker
 from consumers.llm.client import Answer, Usage
 from consumers.llm.errors import LlmAnswerError, LlmRefusedError, LlmUnavailableError
+from consumers.net.breaker import Breaker
 
 if TYPE_CHECKING:
     from schemas.settings import Settings

@@ -52,6 +52,10 @@ class Answers(Protocol):
         """What a job has used so far."""
         ...
 
+    async def spent_this_month(self, tenant: str) -> Spent:
+        """What all jobs of a tenant have used in this calendar month, UTC."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MeteredLlm:
@@ -102,6 +106,23 @@ class MeteredLlm:
             raise LlmBudgetSpentError(
                 f"job {self.job_id} has spent ${spent.cost_usd:.4f} on a language model, its cap is ${cap} "
                 "(MILLRACE_LLM_JOB_COST); the rest is done without"
+            )
+        await self._check_tenant()
+
+    async def _check_tenant(self) -> None:
+        tokens, cost = self.endpoint.settings.llm_tenant_tokens, self.endpoint.settings.llm_tenant_cost
+        if tokens is None and cost is None:
+            return
+        spent = await self.answers.spent_this_month(self.tenant)
+        if tokens is not None and spent.tokens >= tokens:
+            raise LlmBudgetSpentError(
+                f"the jobs of tenant {self.tenant} have used {spent.tokens:,} tokens of a language model this month, "
+                f"their cap is {tokens:,} (MILLRACE_LLM_TENANT_TOKENS); the rest is done without"
+            )
+        if cost is not None and spent.cost_usd is not None and spent.cost_usd >= cost:
+            raise LlmBudgetSpentError(
+                f"the jobs of tenant {self.tenant} have spent ${spent.cost_usd:.4f} on a language model this month, "
+                f"their cap is ${cost} (MILLRACE_LLM_TENANT_COST); the rest is done without"
             )
 
 

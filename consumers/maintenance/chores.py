@@ -10,6 +10,7 @@ from typing import Final
 
 from consumers.maintenance.clean_up import clean_up
 from consumers.maintenance.digest import digest
+from consumers.maintenance.erase import erase
 from consumers.maintenance.health import health
 from consumers.maintenance.memory import memory
 from consumers.maintenance.repairs import stale
@@ -19,6 +20,7 @@ from consumers.maintenance.yard import Chore
 CHORES: Final[Mapping[str, Chore]] = {
     "clean_up": clean_up,
     "digest": digest,
+    "erase": erase,
     "health": health,
     "memory": memory,
     "stale": stale,

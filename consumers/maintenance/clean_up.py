@@ -14,13 +14,18 @@ OWN_DAYS: Final = 2
 
 
 async def clean_up(yard: Yard) -> Report:
-    """Remove expired results, and all rows of jobs that ended longer ago than the settings say; or count them.
+    """Remove expired results, memos that nobody uses, and all rows of jobs that ended long ago; or count them.
 
-    Bytes in the artifact store are not touched here: several jobs may share them. What Redis keeps expires by itself.
+    The settings say how long. Bytes in the artifact store are not touched here: several jobs may share them. What Redis
+    keeps expires by itself.
     """
     cleanup, is_dry = yard.store.cleanup, yard.order.dry_run
     days = yard.order.older_than_days or yard.settings.history_days
-    counts = {"expired_results": await cleanup.expired_results(yard.now, dry_run=is_dry)}
+    unused = yard.now - timedelta(days=yard.settings.memo_days)
+    counts = {
+        "expired_results": await cleanup.expired_results(yard.now, dry_run=is_dry),
+        "memo": await yard.store.memos.remove_unused(unused, dry_run=is_dry),
+    }
     old = await cleanup.jobs_ended_before(yard.now - timedelta(days=days), but_flow=FLOW, dry_run=is_dry)
     own = await cleanup.jobs_ended_before(yard.now - timedelta(days=min(OWN_DAYS, days)), flow=FLOW, dry_run=is_dry)
     counts |= {table: old.get(table, 0) + own.get(table, 0) for table in sorted(old.keys() | own.keys())}

@@ -3,7 +3,9 @@
     MillraceError
     +-- TransientError
     |   +-- FetchFailedError    dns connection timeout incomplete_body bad_response robots_unreachable
-    |                           http_408 http_425 http_429 http_5xx
+    |   |                       http_408 http_425 http_429 http_5xx circuit_open (for long)
+    |   +-- NotNow
+    |       +-- CircuitOpenError  circuit_open
     +-- PermanentError
         +-- FetchRefusedError   bad_url unsupported_scheme credentials_in_url blocked_port blocked_address
                                 redirect_loop too_many_redirects too_large decompression_bomb bad_encoding
@@ -17,7 +19,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from consumers.net.urls import redact
-from streams.errors import PermanentError, TransientError
+from streams.errors import NotNow, PermanentError, TransientError
 
 MAX_RETRY_AFTER_S = 3_600.0
 """Longest wait that a server may ask of us; one that asks for more is asked again after this."""
@@ -50,6 +52,22 @@ class FetchFailedError(TransientError):
         super().__init__(message, reason=reason, retry_after_s=retry_after_s)
         self.url = redact(url)
         self.status = status
+
+
+class CircuitOpenError(NotNow):
+    """The host failed again and again lately and is left alone for a while; the entry waits, no attempt is spent.
+
+    Attributes:
+        host: Name and port.
+    """
+
+    def __init__(self, host: str, wait_s: float) -> None:
+        super().__init__(
+            f"{host} failed several times in a row and is not asked for {wait_s:.0f} s; the task waits",
+            reason="circuit_open",
+            retry_after_s=wait_s,
+        )
+        self.host = host
 
 
 class FetchRefusedError(PermanentError):

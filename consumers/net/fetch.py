@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,8 +14,9 @@ import aiohttp
 from yarl import URL
 
 from consumers.net import urls
+from consumers.net.breaker import HostBreakers
 from consumers.net.decoding import ACCEPT_ENCODING
-from consumers.net.errors import FetchRefusedError, status_error
+from consumers.net.errors import CircuitOpenError, FetchFailedError, FetchRefusedError, status_error
 from consumers.net.failures import translated
 from consumers.net.guard import AllowList, Target, check_url
 from consumers.net.resolver import GuardedResolver, Lookup, system_lookup
@@ -25,6 +27,7 @@ PRODUCT_TOKEN = "Millrace"  # noqa: S105 - the name that robots.txt addresses (R
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_MODIFIED = 304
+_SERVER_ERROR = 500
 _PARTIAL = 206
 _OK = range(200, 300)
 # Kept within the origin they were meant for, by any redirect (as the Fetch Standard does).
@@ -77,20 +80,30 @@ class Fetcher:
     """The one way out of a worker to the web. Use as an async context manager; safe for concurrent use.
 
     No cookies are kept, no proxy and no .netrc of the environment is used. Every method raises `FetchFailedError`
-    for what may succeed later and `FetchRefusedError` for what will not; both carry a ``reason``.
+    for what may succeed later, `FetchRefusedError` for what will not, and `CircuitOpenError` for what is not asked now
+    because its host failed several times in a row; all carry a ``reason``.
 
     Args:
         config: Limits and the operator's allow list.
         lookup: How names become addresses.
+        clock: Seconds that only ever grow, for the circuit breakers of the hosts.
 
     Raises:
         ValueError: An entry of ``allow_hosts`` is malformed.
     """
 
-    def __init__(self, config: FetcherConfig | None = None, *, lookup: Lookup = system_lookup) -> None:
+    def __init__(
+        self,
+        config: FetcherConfig | None = None,
+        *,
+        lookup: Lookup = system_lookup,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.config = config or FetcherConfig()
         self.allow = AllowList.parse(self.config.allow_hosts)
         self._lookup = lookup
+        self._clock = clock
+        self.breakers = HostBreakers()
         self._open_session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -265,14 +278,18 @@ class Fetcher:
     ) -> aiohttp.ClientResponse:
         if self._open_session is None:
             raise RuntimeError("the Fetcher is closed; use it inside `async with Fetcher(...) as fetcher`")
-        with translated(target.url, timeout_s):
+        session = self._open_session
+        with self._breaking(target), translated(target.url, timeout_s):
             address = URL(target.url, encoded=True)
             if (address.raw_host, address.port) != (target.host, target.port):
                 raise aiohttp.InvalidURL(urls.redact(target.url), "two parsers disagree about its host")
             async with asyncio.timeout_at(deadline):
-                response = await self._open_session.request(
-                    method, address, headers=headers, data=body, allow_redirects=False
-                )
+                response = await session.request(method, address, headers=headers, data=body, allow_redirects=False)
+        host = _host_of(target)
+        if response.status >= _SERVER_ERROR:
+            self.breakers.failed(host, self._clock())
+        else:
+            self.breakers.succeeded(host)
         if sum(len(name) + len(value) for name, value in response.raw_headers) > self.config.max_header_bytes:
             response.close()
             raise _refusal(
@@ -280,11 +297,34 @@ class Fetcher:
             )
         return response
 
+    @contextlib.contextmanager
+    def _breaking(self, target: Target) -> Iterator[None]:
+        """Ask only a host whose breaker lets us, and tell the breaker what came of it, but for an answer's status."""
+        host = _host_of(target)
+        closed = self.breakers.ask(host, self._clock())
+        if closed is not None:
+            error = CircuitOpenError(host, closed.wait_s)
+            if not closed.is_long:
+                raise error
+            raise FetchFailedError(str(error), reason="circuit_open", url=target.url, retry_after_s=closed.wait_s)
+        try:
+            yield
+        except FetchFailedError:
+            self.breakers.failed(host, self._clock())
+            raise
+        except BaseException:
+            self.breakers.given_up(host)
+            raise
+
     def _check_answer(self, target: Target, response: aiohttp.ClientResponse, *, is_conditional: bool) -> None:
         status = response.status
         if (status in _OK and status != _PARTIAL) or (status == _NOT_MODIFIED and is_conditional):
             return
         raise status_error(target.url, status, response.headers, now=datetime.now(UTC))
+
+
+def _host_of(target: Target) -> str:
+    return f"{target.host}:{target.port}"
 
 
 def _sendable(headers: Mapping[str, str] | None) -> dict[str, str]:

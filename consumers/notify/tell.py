@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consumers.notify.event import cloud_event, message_id, outcome_of
 from consumers.notify.mail import MAIL_LIMIT, Mail
 from consumers.notify.news import is_silent, news_in
 from consumers.notify.post import CHANNEL, GIVE_UP_AFTER, post
-from consumers.notify.webhook import send_webhook
+from consumers.notify.webhook import Call, outcome_call, send_webhook
 from consumers.notify.words import html_of, subject_of, text_of
 from consumers.outcome import Done, Outcome, Snooze
 from consumers.stage import stage
@@ -20,6 +20,8 @@ from streams.errors import PermanentError, TransientError
 from streams.policy import RetryPolicy, StagePolicy, waiting_for
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from consumers.context import StageContext
     from schemas.outcomes import JobOutcome
 
@@ -59,14 +61,24 @@ async def notify(ending: Ending, ctx: StageContext) -> Outcome:
     outcome = outcome.model_copy(update={"news": tuple(news_in(payload))})
     spec, gate = NotifySpec.model_validate_json(told), asyncio.Semaphore(AT_ONCE)
     details = await _details(outcome, ctx) if spec.email else []
-    tries = [_mail(to, outcome, details, gate, ctx) for to in dict.fromkeys(spec.email)]
+    tries = [send_mail(_mail(to, outcome, details, ctx), gate, ctx) for to in dict.fromkeys(spec.email)]
     if spec.webhook is not None:
-        tries.append(_webhook(str(spec.webhook), outcome, gate, ctx))
+        url = str(spec.webhook)
+        tries.append(call_webhook(url, _key(outcome, "webhook", url, ctx), outcome_call(outcome, url), gate, ctx))
+    return await all_heard(tries, {"published": True}, ctx)
+
+
+async def all_heard(tries: list[Coroutine[Any, Any, Heard]], published: dict[str, bool], ctx: StageContext) -> Outcome:
+    """Make all tries; what is left of them is made again later, and those that were heard are not.
+
+    Args:
+        published: Kept for that time, so that nothing is published twice.
+    """
     heard = await asyncio.gather(*tries, return_exceptions=True)
     errors = [one for one in heard if isinstance(one, BaseException)]
     waits = [one for one in heard if isinstance(one, float)]
     if errors or waits:
-        await ctx.checkpoint({"published": True})
+        await ctx.checkpoint(published)
     if errors:
         raise errors[0]
     return Snooze(min(waits), waiting_for("mail")) if waits else Done()
@@ -91,12 +103,16 @@ def _key(outcome: JobOutcome, channel: str, target: str, ctx: StageContext) -> s
     return f"{ctx.job_id}/{outcome.revision}/{message_id(outcome, channel, target)}"
 
 
-async def _mail(to: str, outcome: JobOutcome, details: list[str], gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
-    """Try to mail one addressee."""
-    mail = Mail(
+def _mail(to: str, outcome: JobOutcome, details: list[str], ctx: StageContext) -> Mail:
+    return Mail(
         _key(outcome, CHANNEL, to, ctx), to, ctx.settings.mail_from or "", subject_of(outcome),
         text_of(outcome, details), html_of(outcome, details), outcome.finished_at,
     )  # fmt: skip
+
+
+async def send_mail(mail: Mail, gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
+    """Try to mail one addressee."""
+    to = mail.to
     async with gate:
         try:
             posted = await post(ctx, mail)
@@ -115,9 +131,13 @@ async def _mail(to: str, outcome: JobOutcome, details: list[str], gate: asyncio.
     return None
 
 
-async def _webhook(url: str, outcome: JobOutcome, gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
-    """Try to call one webhook; the receiver recognises a repeat, so a try of unknown end is made again."""
-    deliveries, key = ctx.store.deliveries, _key(outcome, "webhook", url, ctx)
+async def call_webhook(url: str, key: str, call: Call, gate: asyncio.Semaphore, ctx: StageContext) -> Heard:
+    """Try to call one webhook; the receiver recognises a repeat, so a try of unknown end is made again.
+
+    Args:
+        key: Of its delivery record.
+    """
+    deliveries = ctx.store.deliveries
     async with gate:
         delivery = await deliveries.begin(
             key, tenant=ctx.tenant, job_id=ctx.job_id, revision=ctx.revision, channel="webhook", target=url,
@@ -127,7 +147,7 @@ async def _webhook(url: str, outcome: JobOutcome, gate: asyncio.Semaphore, ctx: 
             return None
         try:
             await send_webhook(
-                ctx.fetch, url, outcome, secret=ctx.settings.webhook_secret, traceparent=ctx.traceparent,
+                ctx.fetch, url, call, secret=ctx.settings.webhook_secret, traceparent=ctx.traceparent,
                 now=datetime.now(UTC),
             )  # fmt: skip
         except PermanentError as error:

@@ -6,6 +6,7 @@ Source: the Standard Webhooks specification 1.0 (payload, headers, signature).
 from __future__ import annotations
 
 import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -25,10 +26,18 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one webhook is told: its ``webhook-id``, the same for every try, and the body."""
+
+    id: str
+    body: bytes
+
+
 async def send_webhook(
-    fetch: Fetcher, url: str, outcome: JobOutcome, *, secret: SecretStr | None, traceparent: str, now: datetime
+    fetch: Fetcher, url: str, call: Call, *, secret: SecretStr | None, traceparent: str, now: datetime
 ) -> None:
-    """POST the outcome to a receiver.
+    """POST something to a receiver.
 
     Args:
         now: When it is sent; receivers refuse what is older than some minutes.
@@ -38,16 +47,19 @@ async def send_webhook(
         PermanentError: The receiver or the guard refused it, or no key to sign it is set.
     """
     signer = _signer(secret)
-    body = webhook_body(outcome)
-    id_ = f"msg_{message_id(outcome, 'webhook', url)}"
     headers = {
         "Content-Type": "application/json",
-        "webhook-id": id_,
+        "webhook-id": call.id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signer.sign(id_, now, body.decode()),
+        "webhook-signature": signer.sign(call.id, now, call.body.decode()),
         "traceparent": traceparent,
     }
-    await fetch.post(url, body, headers=headers, timeout_s=TIMEOUT_S)
+    await fetch.post(url, call.body, headers=headers, timeout_s=TIMEOUT_S)
+
+
+def outcome_call(outcome: JobOutcome, url: str) -> Call:
+    """What a receiver is told of a job's end."""
+    return Call(f"msg_{message_id(outcome, 'webhook', url)}", webhook_body(outcome))
 
 
 def webhook_body(outcome: JobOutcome) -> bytes:

@@ -113,7 +113,7 @@ async def check_there(prepared: Prepared, blobs: Blobs, store: Store | None) -> 
 
 async def missing_files(prepared: Prepared, blobs: Blobs) -> int:
     """How many files that the opened payloads name by SHA-256 the artifact store does not have."""
-    named = {sha for task in prepared.job.tasks for sha in _files(_json(task.data))}
+    named = {sha for task in prepared.job.tasks for sha in files_in(_json(task.data))}
     return sum([not await blobs.exists(sha, tenant=prepared.job.tenant) for sha in sorted(named)])
 
 
@@ -125,13 +125,14 @@ def _json(data: bytes) -> Any:
         return None
 
 
-def _files(value: Any) -> Iterator[str]:
+def files_in(value: Any) -> Iterator[str]:
+    """SHA-256 of the files that a payload names."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "sha256" and isinstance(inner, str) and len(inner) == 64:  # noqa: PLR2004 - hex digits of it
                 yield inner
             else:
-                yield from _files(inner)
+                yield from files_in(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _files(inner)
+            yield from files_in(inner)

@@ -17,7 +17,7 @@ from streams.errors import Refused
 from streams.findings import Finding, Findings
 from streams.keys import job_id_for
 from streams.log import Log
-from streams.pressure import Pressure
+from streams.pressure import MEMORY_SHARE, Overloaded, Pressure
 from streams.scripts import Code
 
 logger = logging.getLogger(__name__)
@@ -32,11 +32,11 @@ GIVE_UP: Final = timedelta(minutes=5)
 class Ticker:
     """Submits what is due. Any number of processes may: the same tick gives the same job."""
 
-    def __init__(self, log: Log, flows: Flows) -> None:
+    def __init__(self, log: Log, flows: Flows, *, memory_share: float = MEMORY_SHARE) -> None:
         self.book = Book(log.client, log.keys)
         self._log = log
         self._flows = flows
-        self._pressure = Pressure(log.client, log.keys)
+        self._pressure = Pressure(log.client, log.keys, share=memory_share)
 
     async def run_due(self, now: datetime) -> int:
         """Submit every tick that is due at `now`; answers how many jobs are new.
@@ -66,6 +66,9 @@ class Ticker:
                 done = await self._submit(schedule, tick)
             except (*AWAY, RedisError):
                 raise
+            except Overloaded as error:  # the tick waits, and is not given up
+                await self.book.note(schedule, State(error=str(error)))
+                return new
             except Exception as error:  # noqa: BLE001 - a flow's own code looked at the spec
                 if now - first < GIVE_UP:
                     logger.warning("schedule %s is not submitted here yet: %s", schedule.field, error)
@@ -89,7 +92,8 @@ class Ticker:
         identity = f"schedule {schedule.field} {tick.astimezone(UTC).isoformat()}"
         try:
             done = await submit(
-                self._log, self._flows, schedule.plan.job, identity=identity, tenant=schedule.tenant
+                self._log, self._flows, schedule.plan.job, identity=identity, tenant=schedule.tenant,
+                is_owed=schedule.plan.job.flow == MAINTENANCE,
             )  # fmt: skip
         except Refused as refusal:
             if refusal.code not in {Code.CONFLICT, Code.NOT_PENDING}:

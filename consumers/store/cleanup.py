@@ -13,6 +13,7 @@ from consumers.store.models import (
     JobArtifact,
     JobLog,
     JobLogTotal,
+    MemoUse,
     Result,
     TaskEvent,
 )
@@ -26,7 +27,7 @@ JOBS_AT_A_TIME: Final = 500
 ROWS_AT_A_TIME: Final = 5_000
 
 OF_JOBS: Final[tuple[Any, ...]] = (
-    Contribution, JobArtifact, Result, Delivery, JobLog, JobLogTotal, TaskEvent, Job,
+    Contribution, JobArtifact, Result, Delivery, JobLog, JobLogTotal, MemoUse, TaskEvent, Job,
 )  # fmt: skip
 """Tables with rows of a job, the job itself last: were its row gone first, a failure would leave the rest for ever."""
 

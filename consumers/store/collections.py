@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from consumers.store.models import CachedVector, CollectedDocument, Collection, JobArtifact, PassageRow, Upload
+from consumers.store.models import (
+    CachedVector,
+    CollectedDocument,
+    Collection,
+    Contribution,
+    JobArtifact,
+    PassageRow,
+    Upload,
+)
 from consumers.store.models.documents import digest_of
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.documents import CollectionSettings
 
 if TYPE_CHECKING:
     from consumers.store.database import Database
+
+
+LEAST_NAME_CHARS: Final = 5
+"""A shorter name stands for other things too."""
 
 
 class NameTaken(ValueError):  # noqa: N818 - it says what is wrong
@@ -31,6 +44,14 @@ def collection_id_of(tenant: str, name: str) -> str:
 def collected_id_of(collection_id: str, sha256: str) -> str:
     """The id of a document: the same bytes twice in a collection are one document."""
     return hashlib.sha256(f"{collection_id}\n{sha256}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What a document is known by, and the jobs that had to do with it."""
+
+    words: tuple[str, ...]
+    jobs: tuple[str, ...]
 
 
 class Collections:
@@ -251,6 +272,27 @@ class CollectedDocuments:
             rows = list(await session.scalars(query.limit(checked_limit(limit) + 1)))
         more, rows = len(rows) > limit, rows[:limit]
         return Page(rows, write_cursor(int(rows[-1].ordinal)) if more else None)
+
+    async def traces(self, document: CollectedDocument) -> Traces:
+        """What a document is known by outside of its collection, and in which jobs: to be erased with it."""
+        uploads = select(Upload.id).where(Upload.sha256 == document.sha256, Upload.tenant == document.tenant)
+        jobs = select(Contribution.job_id).where(
+            Contribution.tenant == document.tenant, Contribution.payload["document_id"].astext == document.id
+        )
+        namesakes = select(func.count()).where(
+            CollectedDocument.tenant == document.tenant,
+            CollectedDocument.name == document.name,
+            CollectedDocument.id != document.id,
+        )
+        async with self._database.begin() as session:
+            words = {document.id, document.sha256, *await session.scalars(uploads)}
+            found = {*await session.scalars(jobs.distinct()), *filter(None, (document.job_id,))}
+            is_only_one = not await session.scalar(namesakes)
+        if document.url:
+            words.add(document.url)
+        elif is_only_one and len(document.name) >= LEAST_NAME_CHARS:
+            words.add(document.name)
+        return Traces(tuple(sorted(words)), tuple(sorted(found)))
 
     async def remove(self, document_id: str, *, tenant: str) -> tuple[str, ...]:
         """Remove a document with its passages and vectors, those kept for their texts with them.

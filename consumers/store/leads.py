@@ -10,34 +10,26 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, Select, String, cast, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from consumers.leads.identity import hashes_of, is_same, keys_of, suppression_hash
+from consumers.leads.identity import erased_keys, is_same, keys_of, without
 from consumers.leads.merge import merged
-from consumers.leads.score import reasons_of, score_of
-from consumers.store.models import (
-    CollectedDocument,
-    Contribution,
-    Document,
-    JobArtifact,
-    Lead,
-    LeadBlock,
-    LeadEvent,
-    LeadKey,
-    LeadSuppression,
-    Upload,
-)
+from consumers.leads.score import reasons_of, score_of, speed_of
+from consumers.store.lead_suppressions import erased_of
+from consumers.store.models import Job, Lead, LeadEvent, LeadKey
 from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.leads import FoundLead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from consumers.leads.identity import Seal
     from consumers.store.database import Database
     from schemas.leads import LeadChange
 
-_LOCK: Final = 0x6C656164  # "lead"
+FLOW: Final = "leads"
 _RATING_PARTS: Final = 100
+_LOCK: Final = 0x6C656164  # "lead"
 BANDS: Final = ("0-19", "20-39", "40-59", "60-79", "80-100")
 SORTS: Final = ("score", "created_at", "name", "rating", "reviews")
 
@@ -67,6 +59,7 @@ class LeadFilter:
         job_id: That found them first: what is new since the run before.
         text: In the name, whatever its case.
         follow_up_until: Whose follow-up date has come by then.
+        new: Found first by the tenant's last run that ended.
     """
 
     status: str | None = None
@@ -76,15 +69,16 @@ class LeadFilter:
     min_score: int | None = None
     text: str | None = None
     follow_up_until: date | None = None
+    new: bool = False
 
 
 class Leads:
-    """Leads of tenants. Every method raises `TransientError` when the database is down."""
+    """The leads of tenants. Every method raises `TransientError` when the database is down."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, found: Sequence[FoundLead], *, job_id: str, tenant: str) -> Kept:
+    async def keep(self, found: Sequence[FoundLead], *, job_id: str, tenant: str, seal: Seal) -> Kept:
         """Put a job's leads into the book, in one transaction: known ones are completed, erased ones stay out.
 
         The status, owner, date and timeline of known ones are people's and stay as they are.
@@ -92,9 +86,10 @@ class Leads:
         kept: dict[str, KeptLead] = {}
         suppressed = 0
         async with self._database.begin() as session:
-            await session.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(tenant))))
+            await lock_book(session, tenant)
+            erased = await erased_of(session, {key for one in found for key in erased_keys(one)}, tenant, seal)
             for one in found:
-                lead = await self._allowed(session, one, tenant)
+                lead = without(one, erased)
                 if lead is None:
                     suppressed += 1
                     continue
@@ -102,25 +97,6 @@ class Leads:
                 was_new = put.lead_id in kept and kept[put.lead_id].is_new
                 kept[put.lead_id] = KeptLead(put.lead_id, put.score, put.is_new or was_new)
         return Kept(tuple(kept.values()), suppressed)
-
-    async def _allowed(self, session: AsyncSession, lead: FoundLead, tenant: str) -> FoundLead | None:
-        """A lead without what was erased; None when all of it was."""
-        query = select(LeadSuppression.hash).where(
-            LeadSuppression.tenant == tenant, LeadSuppression.hash.in_(hashes_of(lead, tenant))
-        )
-        erased = set(await session.scalars(query))
-        if any(suppression_hash(tenant, key) in erased for key in keys_of(lead)):
-            return None
-        return lead.model_copy(
-            update={
-                name: tuple(
-                    one
-                    for one in getattr(lead, name)
-                    if suppression_hash(tenant, f"{name[0]}:{one.value}") not in erased
-                )
-                for name in ("emails", "phones")
-            }
-        )
 
     async def _put(self, session: AsyncSession, found: FoundLead, job_id: str, tenant: str) -> KeptLead:
         query = (
@@ -135,20 +111,19 @@ class Leads:
                 select(Lead).where(Lead.tenant == tenant, Lead.payload["key"].astext == found.key)
             )
         whole = merged(FoundLead.model_validate(known.payload), found) if known is not None else found
-        reasons = reasons_of(whole)
         lead = known or Lead(
             id=f"ld-{uuid.uuid4().hex[:20]}", tenant=tenant, source=found.origins[0].source, job_id=job_id, status="new"
         )
         is_new = lead.job_id == job_id
-        lead.name, lead.rating, lead.reviews = whole.name, whole.rating, whole.reviews
-        lead.score, lead.last_job_id, lead.changed_at = score_of(reasons), job_id, datetime.now(UTC)
-        lead.payload = whole.model_dump(mode="json")
-        lead.reasons = [one.model_dump(mode="json") for one in reasons]
+        lead.last_job_id = job_id
         session.add(lead)
-        await session.flush()
-        if keys := [{"lead_id": lead.id, "key": key, "tenant": tenant} for key in keys_of(whole)]:
-            await session.execute(insert(LeadKey).values(keys).on_conflict_do_nothing())
+        await write_down(session, lead, whole)
         return KeptLead(lead.id, lead.score, is_new)
+
+    async def tenants(self) -> list[str]:
+        """Those that have a book."""
+        async with self._database.begin() as session:
+            return list(await session.scalars(select(Lead.tenant).distinct().order_by(Lead.tenant)))
 
     async def get(self, lead_id: str, *, tenant: str) -> Lead | None:
         """A lead, None when this tenant has no such one."""
@@ -173,7 +148,7 @@ class Leads:
         order, kind = _order(sort)
         key = tuple_(order, Lead.id)
         is_rising = sort == "name"
-        query = _chosen(select(Lead, order), chosen, tenant)
+        query = _chosen(select(Lead, order.label("sorted_by")), chosen, tenant)
         query = query.order_by(
             order.asc() if is_rising else order.desc(), Lead.id.asc() if is_rising else Lead.id.desc()
         )
@@ -205,6 +180,35 @@ class Leads:
             lead.changed_at = datetime.now(UTC)
             await session.flush()
             return lead
+
+    async def put_speed(self, lead_id: str, speed: dict[str, Any], *, tenant: str, actor: str) -> bool:
+        """Write down how fast a lead's website is, and score it anew; False when there is no such lead.
+
+        What could not be measured does not replace what was measured before.
+        """
+        async with self._database.begin() as session:
+            lead = await session.scalar(select(Lead).where(Lead.id == lead_id, Lead.tenant == tenant).with_for_update())
+            if lead is None:
+                return False
+            found = FoundLead.model_validate(lead.payload)
+            is_measured = speed.get("status") == "measured"
+            if is_measured or (found.pagespeed or {}).get("status") != "measured":
+                found = found.model_copy(update={"pagespeed": speed})
+            await write_down(session, lead, found)
+            told = f"{speed_of(speed, 'mobile')} of 100 on phones" if is_measured else str(speed.get("reason", ""))
+            session.add(LeadEvent(lead_id=lead_id, tenant=tenant, kind="pagespeed", actor=actor, text=told[:500]))
+            return True
+
+    async def unmeasured(self, chosen: LeadFilter, *, tenant: str, limit: int) -> list[str]:
+        """Ids of the best leads with a website whose speed is not known."""
+        status = Lead.payload["pagespeed"]["status"].astext
+        query = (
+            _chosen(select(Lead.id), chosen, tenant)
+            .where(Lead.payload["website"].astext.is_not(None), func.coalesce(status, "") != "measured")
+            .order_by(Lead.score.desc(), Lead.id)
+        )
+        async with self._database.begin() as session:
+            return list(await session.scalars(query.limit(limit)))
 
     async def timeline(
         self, lead_id: str, *, tenant: str, cursor: str | None = None, limit: int = 50
@@ -242,108 +246,23 @@ class Leads:
             "by_day": told["day"], "conversion": round(converted / touched, 4) if touched else None,
         }  # fmt: skip
 
-    async def erase(self, lead_id: str, *, tenant: str) -> tuple[str, ...] | None:
-        """Erase a lead, its timeline and what its jobs collected of it; keep hashes that keep it out.
 
-        Returns:
-            The digests of its website's pages that nothing else refers to, for the caller to remove; None when
-            there is no such lead.
-        """
-        async with self._database.begin() as session:
-            await session.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(tenant))))
-            lead = await session.scalar(select(Lead).where(Lead.id == lead_id, Lead.tenant == tenant))
-            if lead is None:
-                return None
-            found = FoundLead.model_validate(lead.payload)
-            await _suppress(session, hashes_of(found, tenant), tenant)
-            jobs = {one.job_id for one in found.origins}
-            keys = {one.key for one in found.origins}
-            await session.execute(
-                delete(Contribution).where(
-                    Contribution.tenant == tenant,
-                    Contribution.job_id.in_(jobs),
-                    Contribution.payload["key"].astext.in_(keys),
-                )
-            )
-            await session.execute(delete(Lead).where(Lead.id == lead_id, Lead.tenant == tenant))
-            return await _unused(session, {page.sha256 for page in found.pages}, tenant)
-
-    async def suppress(self, key: str, *, tenant: str) -> list[str]:
-        """Keep a key (``e:``, ``p:``, ``d:``) out from now on; answers the ids of the leads that have it now."""
-        field = {"e": "emails", "p": "phones"}.get(key[0])
-        value = key[2:]
-        has_it = (
-            Lead.payload["domain"].astext == value
-            if field is None
-            else Lead.payload[field].contains([{"value": value}])
-        )
-        async with self._database.begin() as session:
-            await _suppress(session, (suppression_hash(tenant, key),), tenant)
-            return list(await session.scalars(select(Lead.id).where(Lead.tenant == tenant, has_it)))
+async def lock_book(session: AsyncSession, tenant: str) -> None:
+    """Hold a tenant's book until the transaction ends: nobody else adds, merges or erases meanwhile."""
+    await session.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(tenant))))
 
 
-async def _unused(session: AsyncSession, digests: set[str], tenant: str) -> tuple[str, ...]:
-    """Those of these digests that nothing of the tenant refers to: bytes that are the same are kept once."""
-    used: set[str] = set()
-    for model in (CollectedDocument, Document, JobArtifact, Upload):
-        query = select(model.sha256).where(model.tenant == tenant, model.sha256.in_(digests))
-        used.update(one for one in await session.scalars(query) if one is not None)
-    for digest in digests - used:
-        pages = select(Lead.id).where(Lead.tenant == tenant, Lead.payload["pages"].contains([{"sha256": digest}]))
-        if await session.scalar(pages.limit(1)) is not None:
-            used.add(digest)
-    return tuple(sorted(digests - used))
-
-
-async def _suppress(session: AsyncSession, hashes: Iterable[str], tenant: str) -> None:
-    rows = [{"tenant": tenant, "hash": one} for one in hashes]
-    if rows:
-        await session.execute(insert(LeadSuppression).values(rows).on_conflict_do_nothing())
-
-
-class LeadLists:
-    """The blacklists of tenants. Every method raises `TransientError` when the database is down."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def block(self, kind: str, value: str, reason: str, *, tenant: str) -> None:
-        """Leave a phone number, a domain or a name out of the jobs to come."""
-        new = insert(LeadBlock).values(tenant=tenant, kind=kind, value=value, reason=reason)
-        async with self._database.begin() as session:
-            await session.execute(
-                new.on_conflict_do_update(
-                    index_elements=[LeadBlock.tenant, LeadBlock.kind, LeadBlock.value], set_={"reason": reason}
-                )
-            )
-
-    async def unblock(self, kind: str, value: str, *, tenant: str) -> bool:
-        """Let it in again; False when it was not out."""
-        statement = (
-            delete(LeadBlock)
-            .where(LeadBlock.tenant == tenant, LeadBlock.kind == kind, LeadBlock.value == value)
-            .returning(LeadBlock.value)
-        )
-        async with self._database.begin() as session:
-            return await session.scalar(statement) is not None
-
-    async def blocked_of(self, keys: Iterable[tuple[str, str]], *, tenant: str) -> frozenset[tuple[str, str]]:
-        """Those of these (kind, value) that are blacklisted."""
-        query = select(LeadBlock.kind, LeadBlock.value).where(
-            LeadBlock.tenant == tenant, tuple_(LeadBlock.kind, LeadBlock.value).in_(list(keys))
-        )
-        async with self._database.begin() as session:
-            return frozenset((row[0], row[1]) for row in await session.execute(query))
-
-    async def page(self, *, tenant: str, cursor: str | None = None, limit: int = 50) -> Page[LeadBlock]:
-        """A tenant's blacklist, by kind and value."""
-        query = select(LeadBlock).where(LeadBlock.tenant == tenant).order_by(LeadBlock.kind, LeadBlock.value)
-        if cursor is not None:
-            query = query.where(tuple_(LeadBlock.kind, LeadBlock.value) > tuple_(*read_cursor(cursor, str, str)))
-        async with self._database.begin() as session:
-            rows = list(await session.scalars(query.limit(checked_limit(limit) + 1)))
-        more, rows = len(rows) > limit, rows[:limit]
-        return Page(rows, write_cursor(rows[-1].kind, rows[-1].value) if more else None)
+async def write_down(session: AsyncSession, lead: Lead, found: FoundLead) -> None:
+    """Have a lead say what is known of it now, score and keys included."""
+    reasons = reasons_of(found)
+    lead.name, lead.rating, lead.reviews = found.name, found.rating, found.reviews
+    lead.payload, lead.score = found.model_dump(mode="json"), score_of(reasons)
+    lead.reasons = [one.model_dump(mode="json") for one in reasons]
+    lead.changed_at = datetime.now(UTC)
+    await session.flush()
+    await session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))
+    if keys := [{"lead_id": lead.id, "key": key, "tenant": lead.tenant} for key in keys_of(found)]:
+        await session.execute(insert(LeadKey).values(keys).on_conflict_do_nothing())
 
 
 def _order(sort: str) -> tuple[Any, type]:
@@ -369,6 +288,14 @@ def _chosen(query: Select[Any], chosen: LeadFilter, tenant: str) -> Select[Any]:
         query = query.where(Lead.score >= chosen.min_score)
     if chosen.text:
         query = query.where(Lead.name.icontains(chosen.text, autoescape=True))
+    if chosen.new:
+        last = (
+            select(Job.job_id)
+            .where(Job.tenant == tenant, Job.flow == FLOW, Job.status.in_(("succeeded", "partial")))
+            .order_by(Job.finished_at.desc().nulls_last(), Job.job_id.desc())
+            .limit(1)
+        )
+        query = query.where(Lead.job_id == last.scalar_subquery())
     if chosen.follow_up_until is not None:
         query = query.where(Lead.follow_up_on <= chosen.follow_up_until)
     return query

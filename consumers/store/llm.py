@@ -11,6 +11,8 @@ from consumers.llm.metered import Spent
 from consumers.store.models import LlmAnswer, LlmCall
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from consumers.llm.client import Usage
     from consumers.store.database import Database
 
@@ -47,9 +49,17 @@ class LlmAnswers:
 
     async def spent(self, job_id: str, *, tenant: str) -> Spent:
         """What a job has used so far."""
+        return await self._sum(LlmCall.job_id == job_id, LlmCall.tenant == tenant)
+
+    async def spent_this_month(self, tenant: str) -> Spent:
+        """What all jobs of a tenant have used in this calendar month, UTC."""
+        month = func.date_trunc("month", func.now(), "UTC")
+        return await self._sum(LlmCall.tenant == tenant, LlmCall.at >= month)
+
+    async def _sum(self, *of: ColumnElement[bool]) -> Spent:
         query = select(
             func.count(), func.sum(LlmCall.input_tokens), func.sum(LlmCall.output_tokens), func.sum(LlmCall.cost_usd)
-        ).where(LlmCall.job_id == job_id, LlmCall.tenant == tenant)
+        ).where(*of)
         async with self._database.begin() as session:
             calls, tokens_in, tokens_out, cost = (await session.execute(query)).one()
         return Spent(calls, int(tokens_in or 0), int(tokens_out or 0), cost)

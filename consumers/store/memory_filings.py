@@ -220,12 +220,19 @@ class MemoryLlmAnswers(LlmAnswers):
 
     async def spent(self, job_id: str, *, tenant: str) -> Spent:
         """What a job has used so far."""
-        mine = [usage for (whose, job, _, _), usage in self._calls.items() if (whose, job) == (tenant, job_id)]
-        costs = [usage.cost_usd for usage in mine if usage.cost_usd is not None]
-        return Spent(
-            len(mine), sum(usage.input_tokens for usage in mine), sum(usage.output_tokens for usage in mine),
-            sum(costs, Decimal(0)) if costs else None,
-        )  # fmt: skip
+        return _summed([usage for (whose, job, *_), usage in self._calls.items() if (whose, job) == (tenant, job_id)])
+
+    async def spent_this_month(self, tenant: str) -> Spent:
+        """What this run has used: it knows of no other."""
+        return _summed([usage for (whose, *_), usage in self._calls.items() if whose == tenant])
+
+
+def _summed(mine: list[Usage]) -> Spent:
+    costs = [usage.cost_usd for usage in mine if usage.cost_usd is not None]
+    return Spent(
+        len(mine), sum(usage.input_tokens for usage in mine), sum(usage.output_tokens for usage in mine),
+        sum(costs, Decimal(0)) if costs else None,
+    )  # fmt: skip
 
 
 def stored(payload: Any) -> Any:

@@ -15,15 +15,24 @@ from consumers.store.crawled import CrawledPages
 from consumers.store.database import POOL_SIZE, Database
 from consumers.store.deliveries import Deliveries
 from consumers.store.documents import Documents
+from consumers.store.erasing import Erasing
 from consumers.store.happenings import Happenings
 from consumers.store.inherited import Inherited
 from consumers.store.jobs import Jobs
-from consumers.store.leads import LeadLists, Leads
+from consumers.store.lead_erasure import LeadErasure
+from consumers.store.lead_lists import LeadLists
+from consumers.store.lead_suppressions import LeadSuppressions
+from consumers.store.lead_upkeep import LeadUpkeep
+from consumers.store.leads import Leads
 from consumers.store.llm import LlmAnswers
 from consumers.store.logs import Logs
+from consumers.store.memos import Memos
 from consumers.store.passages import Passages
+from consumers.store.past_runs import PastRuns
 from consumers.store.results import Artifacts, Contributions, Results
+from consumers.store.searching import Searching
 from consumers.store.suppressions import Suppressions
+from consumers.store.vectors import Vectors
 from consumers.store.websites import Websites
 
 if TYPE_CHECKING:
@@ -37,6 +46,8 @@ class Store:
         jobs: History.
         audit: What operators did.
         logs: The jobs' logs.
+        memos: What stages computed.
+        past_runs: What ended jobs needed.
         contributions: What compile reads.
         results: By job and revision.
         artifacts: The jobs' files.
@@ -45,6 +56,7 @@ class Store:
         suppressions: Addresses that get no mail.
         happenings: What a digest tells.
         cleanup: Removes what is old.
+        erasing: Removes what mentions somebody or something.
         companies: With their compiled statements.
         corrections: What people said about compiled cells.
         crawled: Pages as they were read last.
@@ -57,7 +69,12 @@ class Store:
         collected: Documents of collections.
         leads: The lead book.
         lead_lists: What is kept out of it by name.
-        passages: Of collected documents, with their vectors.
+        lead_suppressions: Who was erased and stays out.
+        lead_erasure: Erases people everywhere in the database.
+        lead_upkeep: Pages and duplicates of the lead book.
+        passages: Of collected documents.
+        vectors: Of passages, by model.
+        searching: Finds passages.
     """
 
     def __init__(self, database: Database) -> None:
@@ -65,6 +82,8 @@ class Store:
         self.jobs = Jobs(database)
         self.audit = Audit(database)
         self.logs = Logs(database)
+        self.memos = Memos(database)
+        self.past_runs = PastRuns(database)
         self.contributions = Contributions(database)
         self.results = Results(database)
         self.artifacts = Artifacts(database)
@@ -73,6 +92,7 @@ class Store:
         self.suppressions = Suppressions(database)
         self.happenings = Happenings(database)
         self.cleanup = Cleanup(database)
+        self.erasing = Erasing(database)
         self.companies = Companies(database)
         self.documents = Documents(database)
         self.corrections = Corrections(database)
@@ -84,8 +104,13 @@ class Store:
         self.collections = Collections(database)
         self.collected = CollectedDocuments(database)
         self.passages = Passages(database)
+        self.vectors = Vectors(database)
+        self.searching = Searching(database)
         self.leads = Leads(database)
         self.lead_lists = LeadLists(database)
+        self.lead_suppressions = LeadSuppressions(database)
+        self.lead_erasure = LeadErasure(database)
+        self.lead_upkeep = LeadUpkeep(database)
 
     @classmethod
     def connect(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Self:

@@ -20,14 +20,14 @@ from consumers.flow import Flows
 from consumers.outcome import Cancel, Done, Outcome, Reject, Snooze
 from consumers.stage import Stage
 from consumers.worker.adopt import Adopter
-from consumers.worker.context import Workbench, WorkerContext
+from consumers.worker.context import EMITTED_TOGETHER, Workbench, WorkerContext
 from consumers.worker.control import Control
 from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
 from consumers.worker.signals import Signals
 from streams.codec import Delivery, host_of
 from streams.connect import AWAY, NOT_NOW
-from streams.errors import PermanentError, Refused, TransientError
+from streams.errors import NotNow, PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
 from streams.moves import Beat, Completion, Death, Emission
 from streams.pauses import HELD_S, LANDED_S
@@ -308,8 +308,12 @@ class Executor(Service):
                 entry.job, outcome.result.model_dump(mode="json"), tenant=entry.tenant, revision=entry.revision,
                 expires_at=datetime.now(UTC) + timedelta(seconds=kept_s),
             )  # fmt: skip
-        if outcome.emits:
-            emissions = await encode(outcome.emits, stage, self._bench.resources.blobs, entry.tenant)
+        emits = outcome.emits
+        if len(emits) > EMITTED_TOGETHER:  # what would hold up the server, as one call, goes before
+            await context.emit(*emits[:-EMITTED_TOGETHER])
+            emits = emits[-EMITTED_TOGETHER:]
+        if emits:
+            emissions = await encode(emits, stage, self._bench.resources.blobs, entry.tenant)
         for missing in outcome.missing:
             context.log.warning("missing: %s", missing)
         return Completion(entry, emissions, context.traceparent, len(outcome.missing), one.is_touched, context.collects)
@@ -342,6 +346,9 @@ class Executor(Service):
         entry = one.entry
         if isinstance(error, NOT_NOW) and not isinstance(error, TransientError):
             error = TransientError(str(error), reason="connection")
+        if isinstance(error, NotNow):
+            spread_s = 1.0 + self._random.random() / 10  # not all of them at the same time
+            return Snoozed(entry, int((error.retry_after_s or 1.0) * spread_s * 1_000), error.reason)
         decision = on_failure(error, entry.attempt, one.policy, self._random.random())
         log = WorkerContext(one, self._stage_or_none(entry), self._bench, entry.traceparent).log
         if isinstance(decision, Bury):

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.names import STAGES, StageName
 from streams.codec import Delivery
@@ -106,15 +106,44 @@ class Issued:
         return True
 
 
+AHEAD_SHARE: Final = 16
+"""One entry for so many that may run waits in hand for its turn; the rest is another worker's. Of few, none waits."""
+
+PROBE_S: Final = 1.0
+"""After so long a stage is looked at again whose last entry was of a flow that is at its concurrency here."""
+
+WIDE: Final = 64
+"""Entries of other flows in a row after which a stage is read as if nothing in it were bounded."""
+
+
+@dataclass(slots=True)
+class Tight:
+    """A (stage, pool) that lately gave more of a flow than may run here.
+
+    Attributes:
+        keys: The (stage, flow) that were at their concurrency, and what that is.
+        since_s: When it gave too much.
+        extra: What may be read of it beyond what those flows may run: it doubles with each entry of another flow.
+    """
+
+    keys: dict[tuple[str, str], int]
+    since_s: float
+    extra: int = 0
+
+
 class Hand:
     """The entries in hand, by pool and by (stage, flow).
 
-    No more of a stage is read than may run. An entry that is read all the same while its (stage, flow) is at its
-    concurrency waits here with its lease kept, and its stage's streams of that pool are not read meanwhile.
+    No more of a stage is read than may run. A stream does not say whose entry is next; one that is read all the same
+    while its (stage, flow) is at its concurrency is given back at once, for a worker that has room, and its stage is
+    read by small steps from then on. A few of many wait here with their lease kept, so that slots do not stand idle.
 
     Attributes:
         paused: What operators paused.
+        give_back: Releases an entry; None: all of them wait here.
     """
+
+    give_back: Callable[[InHand], None] | None = None
 
     def __init__(
         self, slots: Mapping[str, int], routes: Routes, clock: Callable[[], float], bounds: Bounds | None = None
@@ -128,11 +157,14 @@ class Hand:
         self._busy: dict[tuple[str, str], int] = {}
         self._waiting: dict[tuple[str, str], deque[InHand]] = {}
         self._surplus: dict[str, deque[InHand]] = {pool: deque() for pool in slots}
+        self._tight: dict[tuple[StageName, str], Tight] = {}
+        self._returning: set[InHand] = set()
         self.entries: dict[tuple[str, str], InHand] = {}
         self.issued = Issued()
         self.ready: deque[InHand] = deque()
         self.has_ready = asyncio.Event()
         self.has_room = {pool: asyncio.Event() for pool in slots}
+        self.has_opened = {pool: asyncio.Event() for pool in slots}
         self.is_idle = asyncio.Event()
         for room in self.has_room.values():
             room.set()
@@ -151,6 +183,11 @@ class Hand:
         for place, limits in self._bounds.items():
             free = [limit - self._busy.get((place[0], flow), 0) for flow, limit in limits.items()]
             found[place] = min((left for left in free if left > 0), default=0)
+        for place, tight in self._tight.items():
+            left = tight.extra + min(limit - self._busy.get(key, 0) for key, limit in tight.keys.items())
+            if left <= 0 and self._clock() - tight.since_s >= PROBE_S:
+                left = 1
+            found[place] = max(0, min(left, found.get(place, left)))
         for queue in self._waiting.values():
             for one in list(queue)[:1]:
                 found[one.entry.name.stage, one.pool] = 0
@@ -178,8 +215,9 @@ class Hand:
         if self._taken[one.pool] >= self.slots[one.pool]:
             self.has_room[one.pool].clear()
         if self._taken[one.pool] > self.slots[one.pool]:
-            # One read covers several streams and may bring an entry of each: what exceeds the slots waits.
-            self._surplus[one.pool].append(one)
+            # One read covers several streams and may bring an entry of each: what exceeds the slots waits, or goes.
+            if not self._returns(one, self.slots[one.pool], len(self._surplus[one.pool])):
+                self._surplus[one.pool].append(one)
         else:
             self._admit(one)
 
@@ -188,11 +226,35 @@ class Hand:
         if limit is not None:
             key = (one.entry.name.stage, one.entry.flow)
             if self._busy.get(key, 0) >= limit:
-                self._waiting.setdefault(key, deque()).append(one)
+                if self._returns(one, limit, len(self._waiting.get(key, ()))):
+                    tight = self._tight.setdefault((one.entry.name.stage, one.pool), Tight({}, 0.0))
+                    tight.keys[key], tight.since_s, tight.extra = limit, self._clock(), 0
+                else:
+                    self._waiting.setdefault(key, deque()).append(one)
                 return
             self._busy[key] = self._busy.get(key, 0) + 1
+        if self._tight:
+            self._widen(one)
         self.ready.append(one)
         self.has_ready.set()
+
+    def _returns(self, one: InHand, may_run: int, ahead: int) -> bool:
+        """Give an entry back that would wait behind `ahead` others, unless that is few for what may run."""
+        if self.give_back is None or ahead < may_run // AHEAD_SHARE:
+            return False
+        self._returning.add(one)
+        self.give_back(one)
+        return True
+
+    def _widen(self, one: InHand) -> None:
+        """A stage that is read by small steps gave an entry that may run."""
+        place = (one.entry.name.stage, one.pool)
+        tight = self._tight.get(place)
+        if tight is None or (place[0], one.entry.flow) in tight.keys:
+            return
+        tight.extra = 2 * tight.extra + 1
+        if tight.extra >= WIDE:
+            del self._tight[place]
 
     def settled(self, one: InHand) -> None:
         """An entry left the hand: its slot is free, and who waited for its (stage, flow) is ready."""
@@ -200,11 +262,14 @@ class Hand:
             return
         self._taken[one.pool] -= 1
         surplus = self._surplus[one.pool]
-        if one in surplus:
+        if one in self._returning:
+            self._returning.discard(one)
+        elif one in surplus:
             surplus.remove(one)
         else:
             if one.policy.concurrency is not None:
                 self._pass_on((one.entry.name.stage, one.entry.flow), one)
+                self.has_opened[one.pool].set()
             if surplus:
                 self._admit(surplus.popleft())
         if self._taken[one.pool] < self.slots[one.pool]:

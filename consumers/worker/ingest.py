@@ -17,7 +17,7 @@ from streams import scripts
 from streams.connect import AWAY, NOT_NOW, connect
 from streams.errors import Refused
 from streams.groups import Entries, GroupReader
-from streams.pressure import Pressure
+from streams.pressure import Overloaded, Pressure
 from streams.reader import GROUP
 from streams.scripts import Code
 
@@ -39,7 +39,8 @@ class Ingest(Service):
         self._worker = worker
         self._client = connect(worker.redis_url, timeout_s=BLOCK_MS / 1_000 + 5, resent=0, single=True)
         self._reader = GroupReader(self._client, [worker.keys.events], GROUP, worker.name, deletes=True)
-        self._pressure = Pressure(self._client, worker.keys)
+        self._pressure = Pressure(self._client, worker.keys, share=worker.settings.max_memory_share)
+        self._acted: set[str] = set()
         secret = worker.settings.events_secret
         self._secret = secret.get_secret_value() if secret is not None else None
         super().__init__()
@@ -59,6 +60,9 @@ class Ingest(Service):
                 if time.monotonic() - taken_over_s >= TAKE_OVER_EVERY_S:
                     taken_over_s = time.monotonic()
                     await self._reader.take_over(self._handle, most=MOST)
+            except Overloaded as error:  # what came stays in its stream
+                logger.warning("ingest waits: %s", error)
+                await self.sleep(BLOCK_MS / 1_000)
             except NOT_NOW as error:
                 logger.warning("the log is away or full, nothing is ingested: %s", error)
                 await self.sleep(0.5)
@@ -69,8 +73,12 @@ class Ingest(Service):
 
     async def _handle(self, _: str, entries: Entries) -> None:
         for entry_id, fields in entries:
+            if entry_id in self._acted:  # before one of its batch had to wait
+                continue
             try:
                 await self._act(entry_id, fields)
+            except Overloaded:
+                raise
             except BadEvent as error:
                 await self._reject(entry_id, fields, error.reason, str(error))
             except (BadSpec, UnknownFlow) as error:
@@ -78,13 +86,15 @@ class Ingest(Service):
             except Refused as error:
                 if error.code == Code.NOT_PENDING:  # in the log, though too few replicas said so
                     logger.warning("event %s: %s", entry_id, error)
-                    continue
-                await self._reject(entry_id, fields, Code(error.code).name.lower(), str(error))
+                else:
+                    await self._reject(entry_id, fields, Code(error.code).name.lower(), str(error))
             except (*AWAY, RedisError):
                 raise
             except Exception as error:  # a flow's own code looked at the spec; what follows must not wait for it
                 logger.exception("event %s could not be acted on", entry_id)
                 await self._reject(entry_id, fields, type(error).__name__, str(error))
+            self._acted.add(entry_id)
+        self._acted.clear()
 
     async def _act(self, entry_id: str, fields: dict[str, str]) -> None:
         worker = self._worker

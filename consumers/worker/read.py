@@ -11,13 +11,13 @@ from redis.exceptions import ResponseError
 
 from consumers.worker.hand import Hand
 from streams.connect import AWAY, NOT_NOW
-from streams.reader import DOORBELL_MS, Reader
+from streams.reader import Reader
 
 logger = logging.getLogger(__name__)
 
 
-CLOSED_BELL_MS: Final = 200
-"""Wait at the doorbell while a stage's streams are not read: nothing rings when they are again."""
+CLOSED_S: Final = 0.02
+"""Between two looks while a stage is at its concurrency: nobody is to wait at the doorbell when a place is free."""
 
 
 REVIVED: Final = "revived"
@@ -71,14 +71,16 @@ class ReadLoop(Service):
                 if not self.is_reading:
                     return
                 try:
+                    hand.has_opened[pool].clear()
                     room = {place: left for place, left in hand.room().items() if place[1] == pool}
                     paused = frozenset(place for place in hand.closed() if place[1] == pool)
                     free = {pool: hand.free()[pool]}
                     entries = await reader.poll(free, paused, room)
                     if not entries and self.is_reading:
-                        full = frozenset(place for place, left in room.items() if not left)
-                        bell_ms = CLOSED_BELL_MS if full else DOORBELL_MS
-                        entries = await reader.doorbell(free, paused | full, bell_ms)
+                        if all(room.values()):
+                            entries = await reader.doorbell(free, paused)
+                        else:
+                            await self._doze()
                 except NOT_NOW as error:
                     logger.warning("the log is away or full, nothing is read: %s", error)
                     self.heard_s = asyncio.get_running_loop().time()
@@ -89,6 +91,13 @@ class ReadLoop(Service):
                     hand.take(entry)
             if entries:
                 await asyncio.sleep(0)
+
+    async def _doze(self) -> None:
+        """Wait until an entry of a bounded stage leaves the hand, or a little while."""
+        try:
+            await asyncio.wait_for(self._hand.has_opened[self.pool].wait(), CLOSED_S)
+        except TimeoutError:
+            return
 
     async def ring(self) -> None:
         """End a wait at the doorbell: what is to be read has changed."""

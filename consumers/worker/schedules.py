@@ -25,7 +25,7 @@ class ScheduleLoop(Service):
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self.ticker = Ticker(worker.jobs, worker.flows)
+        self.ticker = Ticker(worker.jobs, worker.flows, memory_share=worker.settings.max_memory_share)
         super().__init__()
 
     @Service.task

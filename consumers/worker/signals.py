@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 SignalName = Literal[
-    "started", "settled", "lease.renewed", "lease.lost", "reclaimer.swept", "timers.promoted", "ready", "paused"
-]
+    "started", "settled", "lease.renewed", "lease.lost", "reclaimer.swept", "timers.promoted", "ready", "paused",
+    "shares.changed",
+]  # fmt: skip
 Listener = Callable[[str, tuple[Any, ...]], None]
 
 

@@ -92,7 +92,8 @@ class TimerLoop(Service):
                     busy = busy or promoted == PAGE
                     if promoted:
                         self._signals.send("timers.promoted", promoted)
-            except NOT_NOW as error:
+            except NOT_NOW as error:  # what is due is new to its stream: it waits for memory too
                 logger.warning("the log is away or full, nothing is promoted: %s", error)
+                await self.sleep(TIMERS_EVERY_S * 5)
             if not busy:
                 await self.sleep(TIMERS_EVERY_S)

@@ -38,6 +38,7 @@ from consumers.worker.sweep import ReclaimLoop, TimerLoop, sweep_interval_s
 from schemas.names import STAGES, StageName
 from schemas.settings import Settings
 from streams.connect import connect
+from streams.frontier import Frontier
 from streams.keys import Keys, PartitionKeys
 from streams.log import Log
 from streams.moves import Moves
@@ -122,7 +123,7 @@ class Worker(Service):
         self._bell_names = names
         self.jobs = Log(
             self.client, self.keys, flows, record_ttl_s=settings.record_ttl_s, wait_replicas=settings.wait_replicas,
-            max_redrives=settings.max_redrives,
+            max_redrives=settings.max_redrives, max_backlog=settings.max_backlog,
         )  # fmt: skip
         self.moves = Moves(self.client, self.name, flows, settings.record_ttl_s)
         # A connection of its own, and an answer that does not come is asked for again well within the lease.
@@ -140,13 +141,21 @@ class Worker(Service):
         }
         self.hand = Hand(slots, self.flows, asyncio.get_event_loop().time, self.flows.bounds())
         self.control = Control(self)
+        self.presence = Presence(self)
         self.shipper = LogShipper(self.resources.store.logs) if self.resources.has_store else None
         self.committer = Committer(self.moves, self.jobs, self.hand, self.signals)
+        self.hand.give_back = lambda one: self.committer.put(one, Released())
         self.limiter = Limiter(
             self.client, self.keys, ttl_ms=settings.lease_ms, clock=asyncio.get_event_loop().time,
             on_lost=self._give_up, promote=self._promote,
         )  # fmt: skip
-        bench = Workbench(self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter)
+        self.frontier = Frontier(
+            self.client, self.keys, self.flows, lambda: self.resources.blobs.chunks,
+            in_memory=settings.parked_in_memory,
+        )  # fmt: skip
+        bench = Workbench(
+            self.resources, self.jobs, self.moves, self.shipper, self._nudge, self.limiter, self.frontier
+        )  # fmt: skip
         self.executor = Executor(
             bench, self.flows, self.hand, self.committer, Adopter(self.moves, self.flows), self.signals, self.control,
             options.middleware,
@@ -164,8 +173,9 @@ class Worker(Service):
         )  # fmt: skip
         self.reclaiming = ReclaimLoop(reclaimer, self.hand, self.signals, lease_ms=settings.lease_ms)
         self.timers = Timers(
-            self.client, self.jobs, self.flows, lambda job, body: follow_up(self.jobs, self.flows, job, body)
-        )
+            self.client, self.jobs, self.flows, lambda job, body: follow_up(self.jobs, self.flows, job, body),
+            self.frontier,
+        )  # fmt: skip
         self.reading = [
             ReadLoop(reader, self.hand, pool, self._bell_names[pool]) for pool, reader in self.readers.items()
         ]
@@ -175,7 +185,7 @@ class Worker(Service):
             self.executor,
             self.reclaiming,
             TimerLoop(self.timers, self.keys, self.signals),
-            Presence(self),
+            self.presence,
             self.control,
             Meter(self),
             *(make(self) for make in options.follows),
@@ -227,6 +237,7 @@ class Worker(Service):
     async def on_shutdown(self) -> None:
         """Close what was opened."""
         await self.limiter.close()
+        await self.frontier.close()
         if self.shipper is not None:
             await self.shipper.stop()
         await self.client.aclose()

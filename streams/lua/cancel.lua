@@ -37,10 +37,14 @@ for i = 1, num_arg() do
 end
 for i = 1, num_arg() do
   local parked, stage = key_arg(), arg()
-  local waiting = redis.call('LLEN', parked)
+  local waiting, spilled = redis.call('LLEN', parked), number(job, stage .. '.spilled')
   if waiting > 0 then
     redis.call('UNLINK', parked)
-    count_open(job, stage, -waiting)
+    count_open(job, stage, -waiting - spilled)
+    if spilled > 0 then
+      unset(job, stage .. '.spilled')
+      ask_for('unspill', job, stage)
+    end
   end
 end
 save(job)

@@ -69,11 +69,39 @@ def test_a_part_of_a_flow(here: Home) -> None:
     assert list(job["stages"]) == ["download", "notify"] or list(job["stages"]) == ["download"]
 
 
+def test_a_plan_submits_nothing_and_says_what_jobs_alike_needed(here: Home, done: str) -> None:
+    before = len(here.lines("jobs", "--flow", "noop", "--limit", "1000"))
+    planned = here.json("submit", "noop", "--plan")
+    assert (planned["dry_run"], planned["stage"], planned["estimate"]["based_on"] >= 1) == (True, "crawl", True)
+    shown = here.run("submit", "noop", "--plan")
+    assert "nothing is submitted" in shown
+    assert "jobs of this flow that ended here" in shown
+    assert len(here.lines("jobs", "--flow", "noop", "--limit", "1000")) == before
+    assert done
+
+
 def test_jobs(here: Home, done: str, failed: str) -> None:
     jobs = {job["job_id"]: job["status"] for job in here.lines("jobs", "--limit", "1000")}
     assert (jobs[done], jobs[failed]) == ("succeeded", "failed")
     assert [job["flow"] for job in here.lines("jobs", "--flow", "filings")] == ["filings"]
     assert done in here.run("jobs")
+
+
+def test_a_job_s_bundle_fails_here_as_it_did_there(here: Home, failed: str, done: str, tmp_path: Path) -> None:
+    file = tmp_path / "failed.zip"
+    told = here.json("job", "export", failed, "--to", str(file))
+    assert (told["flow"], told["failed"], told["file"]) == ("filings", [1], str(file))
+    assert told["versions"]["stage.crawl"]
+    shown = here.run("job", "import", str(file), code=1)
+    assert "crawl #1, which failed with" in shown
+    assert "Traceback" in shown
+    tried = here.json("job", "import", str(file), "--task", "1", code=1)
+    assert (tried["stage"], tried["outcome"]) == ("crawl", "raised")
+    fine = tmp_path / "fine.zip"
+    assert "job import" in here.run("job", "export", done, "--to", str(fine), "--task", "2")
+    assert "No task of noop job" in here.run("job", "import", str(fine))
+    assert here.json("job", "import", str(fine), "--task", "2")["outcome"] == "done"
+    assert "no such" in here.done("job", "import", str(tmp_path / "none.zip")).stderr.lower()
 
 
 def test_job(here: Home, done: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 from PIL import Image
 
 from consumers.documents.flow import flow
+from consumers.maintenance.erase import erase
+from consumers.maintenance.yard import Yard
+from schemas.maintenance import Order
+from streams.erase import Erasures
 from tests.support.api_place import ApiPlace, api_place
+from tests.support.kept import archived, everything, history_has_read
 from tests.support.office_files import docx_file, pdf_file, pptx_file
 
 
@@ -102,6 +108,75 @@ async def test_from_upload_to_passage_and_gone(place: ApiPlace, tenant: str) -> 
     assert (await place.call("GET", f"documents/{first['document_id']}")).status == 404
     assert (await place.call("DELETE", "collections/mill")).status == 204
     assert (await place.call("GET", "collections")).body["items"] == []
+
+
+async def test_results_to_the_letter_of_before(place: ApiPlace) -> None:
+    async with place.worker():
+        done = await indexed(place, "mill", ("slides.pptx", pptx_file()))
+        document = done["document_id"]
+        letters = {"status", "document_id", "text_length", "chunks_created", "embeddings_generated"}
+        assert letters <= set(done)
+        assert (done["status"], done["chunks_created"]) == ("indexed", done["embeddings_generated"])
+
+        async def task(act: str) -> dict[str, Any]:
+            sent = await place.call("POST", f"tasks/documents/{document}/{act}")
+            assert (sent.status, sent.body["status"]) == (202, "PENDING"), sent.body
+            await place.ended(sent.body["task_id"])
+            told: dict[str, Any] = (await place.call("GET", f"tasks/{sent.body['task_id']}")).body
+            assert told["status"] == "SUCCESS", told
+            result: dict[str, Any] = told["result"]
+            return result
+
+        length, chunks = done["text_length"], done["chunks_created"]
+        assert await task("extract") == {
+            "status": "extracted", "document_id": document, "text_length": length, "chunks_created": chunks,
+        }  # fmt: skip
+        shown = (await place.call("GET", f"documents/{document}")).body
+        assert shown["status"] == "extracted"
+        assert await search(place, "mill", "barley harvest"), "found by its words all the same"
+        assert await task("embed") == {
+            "status": "indexed", "document_id": document, "embeddings_generated": chunks,
+        }  # fmt: skip
+        assert (await place.call("GET", f"documents/{document}")).body["status"] == "indexed"
+        both = await task("process")
+        assert (both["status"], both["document_id"], both["chunks_created"]) == ("indexed", document, chunks)
+        assert (await place.call("POST", f"tasks/documents/{document}/classify")).status == 404
+
+
+async def test_of_a_deleted_document_nothing_is_left_anywhere(
+    place: ApiPlace, valkey_url: str, tmp_path: Path, tenant: str
+) -> None:
+    secret, other = b"The quagga was seen at Michaelmas.", b"The wheel turns eastward."
+    async with place.worker(with_history=True) as worker:
+        sent = await upload(place, ("quagga-report.txt", secret), ("wheel.txt", other))
+        ids = [one["upload_id"] for one in sent]
+        done = await indexed(place, "mill", uploads=ids)
+        gone = next(one["document_id"] for one in done["documents"] if one["name"] == "quagga-report.txt")
+        again = await place.call("POST", f"documents/{gone}/reindex")
+        await place.ended(again.body["job_id"])
+        await history_has_read(worker)
+        await archived(worker, valkey_url)
+        words = (gone.encode(), sent[0]["sha256"].encode(), ids[0].encode(), b"quagga-report.txt", secret)
+
+        async def places() -> dict[bytes, set[str]]:
+            kept = await everything(worker.client, worker.keys.namespace, place.services.store, tmp_path)
+            return {word: {name for name, body in kept.items() if word in body} for word in words}
+
+        before = await places()
+        assert all(before.values())
+        assert any("lifecycle" in name for name in before[gone.encode()])
+        assert any("archive" in name for name in before[gone.encode()])
+        assert (await place.call("DELETE", f"documents/{gone}")).status == 204
+        await Erasures(place.services.log, place.services.blobs.chunks).carry_out()
+        yard = Yard(
+            Order(chore="erase"), datetime.now(UTC) + timedelta(hours=1), worker.jobs, place.settings,
+            lambda: place.services.store, lambda: place.services.blobs,
+        )  # fmt: skip
+        assert (await erase(yard)).counts["open"] == 0
+        left = await places()
+        # The audit log says that it was deleted, by its id.
+        assert {word: names for word, names in left.items() if names} == {gone.encode(): {"audit_log"}}
+        assert [one["document"] for one in await search(place, "mill", "wheel turns eastward")] == ["wheel.txt"]
 
 
 async def test_walls_between_tenants(place: ApiPlace) -> None:

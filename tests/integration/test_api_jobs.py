@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from consumers.store.memos import Remembered
 from streams.embedded.valkey import ValkeyServer
 from tests.support.api_place import ApiPlace, api_place, until
 
@@ -115,6 +116,35 @@ async def test_a_dry_run_submits_nothing(place: ApiPlace) -> None:
     refused = await place.call("POST", "jobs?dry_run=true", {"flow": "probe", "spec": {"shout": 1}})
     assert refused.fields == ["spec.shout"]
     assert (await place.call("GET", "jobs")).body["items"] == []
+
+
+async def test_a_dry_run_says_what_jobs_alike_needed(place: ApiPlace) -> None:
+    unknown = (await place.call("POST", "jobs?dry_run=true", PROBE)).body["estimate"]
+    assert (unknown["based_on"], unknown["alike"], unknown["duration_s"]) == (0, "none", None)
+    assert unknown["caps"]["job_tokens"] == place.settings.llm_job_tokens
+    async with place.worker(with_history=True):
+        jobs = [await place.submit() for _ in range(2)]
+        for job in jobs:
+            await place.call("GET", f"jobs/{job}?wait=20")
+
+        async def is_known() -> bool:
+            told = (await place.call("POST", "jobs?dry_run=true", PROBE)).body["estimate"]
+            return bool(told["based_on"] == len(jobs) and told["entries"]["p50"] > 0)
+
+        await until(is_known)
+
+
+async def test_what_a_job_had_from_memo(place: ApiPlace) -> None:
+    job = await place.submit()
+    told = (await place.call("GET", f"jobs/{job}/memo")).body
+    assert told == {"computed": 0, "reused": 0, "saved_s": 0.0, "stages": {}}
+    whose: dict[str, Any] = {"tenant": "default", "job_id": job, "task": 1, "stage": "extract"}
+    memos = place.services.store.memos
+    await memos.put(job, Remembered(is_json=True, body=b"1", took_s=2.0), **{**whose, "job_id": "0-earlier"})
+    assert await memos.get(job, **whose) is not None
+    told = (await place.call("GET", f"jobs/{job}/memo")).body
+    assert (told["reused"], told["saved_s"], told["stages"]["extract"]["reused"]) == (1, 2.0, 1)
+    assert (await place.call("GET", "jobs/0-none/memo")).status == 404
 
 
 async def test_a_job_waits_for_its_time_or_expires(place: ApiPlace) -> None:

@@ -37,7 +37,7 @@ async def test_streams_tell_what_is_there_and_what_is_held(place: ApiPlace) -> N
         await until(are_held)
         assert (await crawl())["lag"] == 0
         (worker,) = (await place.call("GET", "workers")).body["items"]
-        assert worker["pools"] == ["default", "heavy", "mail"]
+        assert worker["pools"] == ["default", "heavy", "browser", "mail"]
 
 
 async def test_stages_tell_their_policies(place: ApiPlace) -> None:
@@ -169,3 +169,18 @@ async def test_with_keys_one_signs_in_to_see_pages_and_to_do_nothing_else(place:
     assert "No jobs here" in (await place.call("GET", "/", headers=headers)).body
     assert (await place.call("GET", "jobs", headers=headers)).status == 200
     assert (await place.call("POST", "jobs", {"flow": "probe", "spec": {}}, headers=headers)).status == 401
+
+
+async def test_contracts_are_those_of_this_installation(place: ApiPlace) -> None:
+    document = (await place.call("GET", "asyncapi.json")).body
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"]["lifecycle"]["address"] == f"{place.settings.namespace}:{{partition}}:lifecycle"
+    listed = (await place.call("GET", "schemas")).body["items"]
+    names = {row["name"] for row in listed}
+    assert {"lifecycle", "dlq", "events", "outcomes.job"} < names
+    assert {"noop.spec", "noop.crawl", "noop.notify"} < names
+    answer = await place.call("GET", "schemas/lifecycle")
+    assert answer.body["properties"]["type"]["enum"][0] == "submitted"
+    missing = await place.call("GET", "schemas/nothing")
+    assert missing.status == 404
+    assert "/api/v1/schemas lists them" in missing.body["detail"]

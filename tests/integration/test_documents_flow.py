@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers.documents.flow import flow
-from consumers.store.passages import Filters
+from consumers.store.searching import Filters
 from consumers.testing import serve
 from schemas.documents import DocumentsResult
 from tests.support.flow_place import TENANT, Place, place
@@ -44,10 +44,10 @@ async def test_uploads_are_indexed_once_and_found(here: Place, namespace: str) -
     assert done.chunks_created == done.embeddings_generated
     listed = await here.store.collected.page(done.collection_id, tenant=TENANT)
     assert sorted(one.status for one in listed.items) == ["indexed"] * len(listed.items)
-    found = await here.store.passages.by_words(
-        done.collection_id, ["repairing", "water", "wheels"], Filters(), tenant=TENANT
+    found = await here.store.searching.by_words(
+        done.collection_id, {"repairing": 1.0, "water": 1.0, "wheels": 1.0}, Filters(), tenant=TENANT
     )
-    first = (await here.store.passages.load(found[:1], tenant=TENANT))[found[0]]
+    first = (await here.store.searching.load(found[:1], tenant=TENANT))[found[0]]
     assert "water wheel in repair" in first.passage.text
     unchanged = await result(here, (await here.run(collection=namespace, uploads=[slides])).job_id)
     assert [(one.status, one.chunks_created) for one in unchanged.documents] == [("unchanged", 0)]

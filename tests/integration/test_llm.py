@@ -18,7 +18,7 @@ from consumers.llm import (
     LlmUnavailableError,
     MeteredLlm,
 )
-from consumers.llm.breaker import FAILURES, OPEN_S
+from consumers.net.breaker import FAILURES, OPEN_S
 from consumers.store import MemoryStore, Store
 from schemas.settings import Settings
 from tests.support.llm_server import LlmServer, llm_server
@@ -141,6 +141,15 @@ async def test_what_was_asked_before_is_not_asked_again_and_the_cap_holds(
     assert (spent.tokens, spent.cost_usd) == (2_200, Decimal("0.006"))
     with pytest.raises(LlmBudgetSpentError, match="MILLRACE_LLM_JOB_TOKENS"):
         await mine.complete(City, "Which city?", "z")
+    # Another job of the tenant has its own cap, and the tenant's month is over all of them.
+    month = await answers.llm.spent_this_month(tenant)
+    assert (month.tokens, month.cost_usd) == (2_200, Decimal("0.006"))
+    caps: dict[str, Any] = {"llm_tenant_tokens": 2_200, "llm_tenant_cost": Decimal("0.006")}
+    for name, cap in caps.items():
+        capped = endpoint_at(server, llm_input_price=Decimal(2), llm_output_price=Decimal(10), **{name: cap})
+        with pytest.raises(LlmBudgetSpentError, match=f"MILLRACE_{name.upper()}"):
+            await MeteredLlm(capped, answers.llm, f"{job_id}y", 1, tenant).complete(City, "Which city?", "z")
+        await capped.aclose()
     # Answers are a tenant's own.
     other = MeteredLlm(endpoint, answers.llm, f"{job_id}x", 1, f"{tenant}x")
     assert not (await other.complete(City, "Which city?", "x"))[1].is_cached

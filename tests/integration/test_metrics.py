@@ -29,7 +29,8 @@ DEPLOY = REPOSITORY / "deploy"
 UNITS = ("_seconds", "_bytes", "_total", "_entries", "_info")
 COUNTS = {
     "millrace_workers", "millrace_pool_workers", "millrace_pool_slots", "millrace_jobs_unfinished",
-    "millrace_database_up", "millrace_api_followers", "millrace_findings",
+    "millrace_database_up", "millrace_api_followers", "millrace_backlog_ratio", "millrace_backpressure",
+    "millrace_open_circuits", "millrace_findings",
 }  # fmt: skip
 LABELS = {"stage", "flow", "pool", "lane", "outcome", "partition", "group", "limit", "status", "le"}
 

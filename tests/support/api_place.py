@@ -29,6 +29,7 @@ from consumers.worker.follow import HistoryFollower
 from consumers.worker.replaying import Replayer
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.jobs import Asked
+from schemas.names import POOLS
 from schemas.settings import Settings
 from schemas.stages import CompileRequest, Payload
 from streams.errors import PermanentError
@@ -205,7 +206,7 @@ class ApiPlace:
         if not is_polite:
             resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=8))
         async with resources:
-            options = WorkerOptions(follows=(HistoryFollower, Replayer) if with_history else ())
+            options = WorkerOptions(follows=(HistoryFollower, Replayer) if with_history else (), pools=POOLS)
             worker = Worker(
                 self.settings, redis_url=self.redis_url, flows=self._flows, resources=resources, options=options
             )

@@ -194,7 +194,9 @@ async def here(
     client = connect(redis_url)
     async with SharedResources(made, store_url) as resources:
         known = Flows(flows)
-        log = Log(client, Keys(namespace, made.partitions), known, record_ttl_s=3_600)
+        log = Log(
+            client, Keys(namespace, made.partitions), known, record_ttl_s=3_600, max_backlog=made.max_backlog
+        )  # fmt: skip
         place = Here(redis_url, made, known, log, resources)
         try:
             yield place

@@ -23,6 +23,7 @@ from consumers.submit import submit
 from consumers.worker.worker import Worker, WorkerOptions
 from schemas.filings import FilingsResult
 from schemas.jobs import JobRequest, NotifySpec
+from schemas.names import POOLS
 from schemas.settings import Settings
 from streams.policy import RetryPolicy
 from streams.record import JobRecord
@@ -124,7 +125,7 @@ async def place(
     resources.politeness = Politeness(PolitenessPolicy(delay_s=0.0, max_concurrent=8))
     async with resources:
         flows = Flows([with_retry(flow, IMPATIENT)])
-        options = WorkerOptions(follows=follows)
+        options = WorkerOptions(follows=follows, pools=POOLS)
         worker = Worker(read, redis_url=redis_url, flows=flows, resources=resources, options=options)
         await worker.start()
         try:

@@ -6,6 +6,7 @@ Consent overlay, infinite scroll, cards filled by script, detail panels, duplica
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -23,14 +24,15 @@ async function more() {
   if (busy) return; busy = true;
   const items = await (await fetch('/listing/items?from=' + at)).json(); at += items.length;
   for (const item of items) {
+    if (item.hangs) for (;;);
     const el = document.createElement('div'); el.className = 'entry'; feed.append(el);
     const fill = () => { el.innerHTML = '<a class="t"></a><i class="r"></i><i class="n"></i>';
       el.querySelector('.t').textContent = item.title;
       el.querySelector('.r').setAttribute('aria-label', item.rating + ' stars');
       el.querySelector('.n').textContent = '(' + item.review_count + ')'; };
-    if (item.slow) setTimeout(fill, 300); else fill();
+    if (item.slow) setTimeout(fill, 300); else if (!item.blank) fill();
     let clicks = 0;
-    el.onclick = () => { clicks += 1; if (item.fails && clicks == 1) return;
+    el.onclick = () => { clicks += 1; if (item.never || item.fails && clicks == 1) return;
       setTimeout(() => { sheet.hidden = false; sheet.innerHTML = '<h1></h1><p class="a"></p><p class="p"></p>';
         sheet.querySelector('h1').textContent = item.title; sheet.querySelector('.a').textContent = item.address;
         sheet.querySelector('.p').textContent = item.phone || '';
@@ -71,7 +73,8 @@ def invented(count: int) -> list[dict[str, Any]]:
 
 def shared_listing() -> list[dict[str, Any]] | None:
     """The listing of real businesses that is kept beside this repository, when it is there."""
-    path = Path(__file__).parents[3] / "shared" / "data" / "sites" / "listing-coffee.json"
+    shared = Path(os.environ.get("MILLRACE_SHARED", Path(__file__).parents[3] / "shared"))
+    path = shared / "data" / "sites" / "listing-coffee.json"
     found: list[dict[str, Any]] | None = json.loads(path.read_text())["results"] if path.exists() else None
     return found
 
@@ -81,6 +84,8 @@ class ListingSite:
 
     Args:
         businesses: What it lists, each of the first three twice; every fifth is slow, every seventh fails at first.
+            One with ``never`` has a panel that does not open, one with ``blank`` a card that stays empty, and one with
+            ``hangs`` keeps the page busy for ever, once.
     """
 
     def __init__(self, businesses: list[dict[str, Any]]) -> None:
@@ -120,7 +125,9 @@ class ListingSite:
             if begin == BATCH and self.at_second_batch is not None:
                 happens, self.at_second_batch = self.at_second_batch, None
                 await happens()
-            return web.json_response(self.shown[begin : begin + BATCH])
+            told = self.shown[begin : begin + BATCH]
+            self.shown = [{**one, "hangs": False} if one in told else one for one in self.shown]
+            return web.json_response(told)
         if request.path.startswith("/sites/"):
             _, _, number, *rest = request.path.split("/")
             if rest == ["contact"]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
-    "demo up submit run jobs job result logs trace cancel retry task companies search collections leads "
+    "demo up submit run jobs job result logs trace cancel retry task companies search answer collections leads "
     "audit-page robots-check worker api workers streams stages pause resume purge dlq replay limits schedule "
     "suppressions audit-log keys doctor health migrate backup restore setup eval bench"
 )

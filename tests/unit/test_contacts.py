@@ -103,3 +103,15 @@ def test_the_country_is_the_domains_or_the_languages() -> None:
         "CA",
         None,
     )
+
+
+def test_dates_beside_ages_are_no_numbers() -> None:
+    assert list(phones_in_text("Jean MARTIN 03-02-1885 / 09-10-1917 32 ans, tel : 02.98.00.12.34", "FR")) == [
+        ("02.98.00.12.34", "+33298001234")
+    ]
+
+
+def test_a_profile_with_and_without_a_slash_is_one() -> None:
+    html = '<a href="https://linkedin.com/in/ida">a</a><a href="https://linkedin.com/in/ida/">b</a>'
+    found = contacts_of(read_page(Document(url="https://a.de/", body=html.encode())))
+    assert [one.value for one in found.social] == ["https://linkedin.com/in/ida"]

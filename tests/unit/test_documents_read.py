@@ -9,6 +9,7 @@ from consumers.documents.kinds import kind_of
 from consumers.documents.limits import ReadLimits
 from consumers.documents.read import read_document
 from consumers.documents.text import DocumentText
+from tests.support.msg_file import msg_file
 from tests.support.office_files import (
     docx_file,
     eml_file,
@@ -47,6 +48,9 @@ def page_at(document: DocumentText, words: str) -> int | None:
         (PAGE.encode(), "notes.txt", "html"),
         (b"<!-- made by hand -->\n<p>Hello", "", "html"),
         (eml_file(), "mail.txt", "eml"),
+        (msg_file(), "mail.pdf", "msg"),
+        (b"How a file begins: %PDF-1.7 stands first.\n", "", "text"),
+        (b"junk of a mail gateway\n" + pdf_file(["text of a page"]), "", "pdf"),
         (b"a,b,c\n1,2,3\n4,5,6\n", "", "csv"),
         (b"a;b\n1;2\n", "numbers.csv", "csv"),
         (b"To: whom it may concern, hello, all\n", "letter.txt", "text"),
@@ -145,6 +149,21 @@ def test_a_mail_has_head_body_and_names_what_is_attached() -> None:
     assert document.cut == ("1 attached files were not read; upload them by themselves",)
 
 
+@pytest.mark.parametrize(
+    ("body", "html"),
+    [("The sluice stays shut until Monday.", None), (None, b"<p>The sluice stays <b>shut</b> until Monday.</p>")],
+)
+def test_a_mail_of_outlook_has_head_body_and_names_what_is_attached(body: str | None, html: bytes | None) -> None:
+    document = read(msg_file(body=body, html=html))
+    assert document.title == "Grüße from the weir"
+    for said in (
+        'From: "Ada Miller" <ada@example.com>', "To: bo@example.com, cy@example.com", "Date: 2024-03-09",
+        "The sluice stays shut until Monday.", "Attached: plan.pdf",
+    ):  # fmt: skip
+        assert said in document.text
+    assert document.cut == ("1 attached files were not read; upload them by themselves",)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "windows-1252"])
 def test_text_of_any_encoding(encoding: str) -> None:
     text = "Der Müller läßt die Räder über Nacht stehen.\r\n\r\nFrüh am Morgen öffnet er das Wehr für die Fische."
@@ -194,6 +213,7 @@ def encrypted_zip() -> bytes:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "unsupported_type"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "encrypted"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "__properties_version1.0".encode("utf-16-le"), "corrupt"),
+        (msg_file()[:-700], "corrupt"),
     ],
 )
 def test_what_should_not_be_read_is_refused(data: bytes, reason: str) -> None:

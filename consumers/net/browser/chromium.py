@@ -48,6 +48,15 @@ def find(configured: str | None) -> str:
     return found
 
 
+def is_installed(configured: str | None) -> bool:
+    """Whether there is a browser to start; see `find`."""
+    try:
+        find(configured)
+    except PermanentError:
+        return False
+    return True
+
+
 def arguments(mark: str) -> list[str]:
     """Switches that keep the browser to what a page needs, and to the proxy.
 

@@ -33,6 +33,7 @@ from consumers.store.models.filings import (
 from consumers.store.models.jobs import Job, JobLog, JobLogTotal, TaskEvent
 from consumers.store.models.leads import Lead, LeadBlock, LeadEvent, LeadKey, LeadSuppression
 from consumers.store.models.llm import LlmAnswer, LlmCall
+from consumers.store.models.memos import MemoEntry, MemoUse
 from consumers.store.models.results import Contribution, Delivery, InheritedFailure, JobArtifact, Result, Suppression
 
 __all__ = [
@@ -69,6 +70,8 @@ __all__ = [
     "LeadSuppression",
     "LlmAnswer",
     "LlmCall",
+    "MemoEntry",
+    "MemoUse",
     "PassageRow",
     "PassageVector",
     "Result",

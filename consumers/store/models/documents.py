@@ -66,6 +66,7 @@ class CollectedDocument(Base):
         CheckConstraint("status IN ('pending', 'extracted', 'indexed', 'refused')", name="status"),
         Index("ix_collected_documents_collection_id", "collection_id", "id"),
         Index("ix_collected_documents_tenant_sha256", "tenant", "sha256"),
+        Index("ix_collected_documents_collection_configuration", "collection_id", "configuration"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

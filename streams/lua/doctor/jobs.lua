@@ -19,19 +19,17 @@ for k = 5, #KEYS do
     local fields, missing = fields_of(KEYS[k]), {}
     local counted = recount(prefix, job, fields, missing)
     for i = 1, #missing do wrong[#wrong + 1] = {job, missing[i][1], missing[i][2], missing[i][3]} end
-    if counted then
-      budget = budget - counted.work - counted.tail - counted.dead
-      local differ = {}
-      for name, value in pairs(counted) do
-        if tonumber(fields[name] or 0) ~= value then
-          differ[#differ + 1] = name .. ' ' .. (fields[name] or 0) .. ' ' .. value
-        end
+    budget = budget - counted.work - counted.tail - counted.dead
+    local differ = {}
+    for name, value in pairs(counted) do
+      if tonumber(fields[name] or 0) ~= value then
+        differ[#differ + 1] = name .. ' ' .. (fields[name] or 0) .. ' ' .. value
       end
-      table.sort(differ)
-      if #differ > 0 then wrong[#wrong + 1] = {job, '', 'counters', table.concat(differ, ', ')} end
-      if counted.work + counted.tail == 0 and not ENDED[fields.status] then
-        wrong[#wrong + 1] = {job, '', 'nothing_left', fields.status or ''}
-      end
+    end
+    table.sort(differ)
+    if #differ > 0 then wrong[#wrong + 1] = {job, '', 'counters', table.concat(differ, ', ')} end
+    if counted.work + counted.tail == 0 and not ENDED[fields.status] then
+      wrong[#wrong + 1] = {job, '', 'nothing_left', fields.status or ''}
     end
   end
 end

@@ -8,7 +8,7 @@ local prefix = string.sub(LIFECYCLE, 1, PREFIX_LENGTH)
 if redis.call('HLEN', KEYS[5]) > widest then return IS_WIDE end
 local job, fields, missing, changed_count = string.sub(KEYS[5], #prefix + 5), fields_of(KEYS[5]), {}, 0
 local counted = recount(prefix, job, fields, missing)
-if not counted or not fields.status then return {0, 0} end
+if not fields.status then return {0, 0} end
 for i = 1, #missing do
   if missing[i][2] == 'no_letter' then
     redis.call('HDEL', KEYS[5], 'task.' .. missing[i][1])

@@ -6,7 +6,7 @@ local LIFECYCLE, TIMERS, WAITING, DLQ = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local PREFIX_LENGTH = #LIFECYCLE - #'lifecycle'
 local OK, DROPPED, DUPLICATE, KILL = 0, 1, 2, 3
 local NOT_PENDING, SUPERSEDED, UNKNOWN_JOB, UNKNOWN_TASK, CONFLICT = -2, -3, -4, -5, -6
-local CLOSED, NOT_FOUND, IS_WIDE, QUARANTINED = -7, -8, -9, -10
+local CLOSED, NOT_FOUND, IS_WIDE, QUARANTINED, FULL = -7, -8, -9, -10, -11
 local cursor = 0
 local function arg()
   cursor = cursor + 1

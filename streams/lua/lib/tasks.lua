@@ -54,6 +54,16 @@ local function add_entry(job, task, stream, flow, attempt, traceparent, data)
   local added = job.added
   if added then added[#added + 1] = id else job.added = {id} end
 end
+-- An element of a parked list that begins with '@' stands for a chunk in the artifact store ('@<tasks> <chunk>');
+-- <stage>.spilled counts the tasks that are only there: those of a chunk but one, for which its element counts.
+local SPILL_EVERY, SOON = 256, 64
+local function is_chunk(packed)
+  return packed and string.sub(packed, 1, 1) == '@'
+end
+-- Have a worker, by way of the timers, spill a list that has become long or read the chunk that is next.
+local function ask_for(what, job, stage)
+  redis.call('ZADD', TIMERS, 'NX', now_ms(), what .. '/' .. job.id .. '/' .. stage)
+end
 -- Open a new task: into the stream, or parked when the job's window at that stage is full.
 -- `to` = {stream, parked, stage, window}. Returns the task's number.
 local function open_task(job, to, flow, traceparent, data)
@@ -68,8 +78,10 @@ local function open_task(job, to, flow, traceparent, data)
   if opened then opened[#opened + 1] = told else job.opened = {told} end
   local open = number(job, to.stage .. '.open')
   count_open(job, to.stage, 1)
+  -- What is only in chunks counts as in the window here: who comes later waits behind it.
   if to.parked and open >= to.window and open - redis.call('LLEN', to.parked) >= to.window then
-    redis.call('RPUSH', to.parked, cjson.encode({task, flow, traceparent, data}))
+    local length = redis.call('RPUSH', to.parked, cjson.encode({task, flow, traceparent, data}))
+    if length % SPILL_EVERY == 0 then ask_for('spill', job, to.stage) end
   else
     add_entry(job, task, to.stream, flow, '1', traceparent, data)
   end
@@ -79,12 +91,17 @@ end
 local function admit_parked(job, to)
   local open = number(job, to.stage .. '.open')
   if not to.parked or open == 0 then return end
-  local waiting = redis.call('LLEN', to.parked)
-  for _ = 1, math.min(waiting, to.window - (open - waiting)) do
+  local listed = redis.call('LLEN', to.parked)
+  if listed == 0 then return end
+  local spilled = number(job, to.stage .. '.spilled')
+  for _ = 1, math.min(listed, to.window - (open - listed - spilled)) do
     local packed = redis.call('LINDEX', to.parked, 0)
-    if string.sub(packed, 1, 1) == '@' then return end
+    if is_chunk(packed) then break end
     redis.call('LPOP', to.parked)
     local parked = cjson.decode(packed)
     add_entry(job, parked[1], to.stream, parked[2], 1, parked[3], parked[4])
+  end
+  if spilled > 0 and (is_chunk(redis.call('LINDEX', to.parked, 0)) or is_chunk(redis.call('LINDEX', to.parked, SOON))) then
+    ask_for('unspill', job, to.stage)
   end
 end

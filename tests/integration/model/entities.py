@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from schemas.names import STAGES, WORK_STAGES
 from streams.states import CLOSED, ENDED, JOB_MOVES, JobStatus, TaskState, may_move
@@ -54,11 +55,14 @@ class Task:
     checkpoint: str = ""
     emitted: int = 0
     redriven: int = 0
+    chunk: str = ""
 
     def move(self, name: str, after: TaskState) -> None:
         """Make a move that the table allows."""
         assert may_move(name, self.state, after), f"{name} of a task that is {self.state} to {after}"
         self.state = after
+        if after is not TaskState.PARKED:
+            self.chunk = ""
         if after not in IN_STREAM:
             self.entry = None
             self.run = None
@@ -163,6 +167,18 @@ class Job:
         """Places in the window at a stage that nothing holds."""
         return window - (self.open(stage) - len(self.parked[stage]))
 
+    def parked_list(self, stage: StageName) -> list[Any]:
+        """A parked list as the server has it: tasks, and the names of chunks."""
+        found: list[Any] = []
+        for chunk, tasks in groupby(self.parked[stage], key=lambda task: task.chunk):
+            rows = [[t.number, t.flow, t.traceparent, t.data] for t in tasks]
+            found += [f"@{len(rows)} {chunk}"] if chunk else rows
+        return found
+
+    def spilled(self, stage: StageName) -> int:
+        """Tasks that are only in chunks: those of each chunk but one."""
+        return len(self.parked[stage]) - len(self.parked_list(stage))
+
     def move_to(self, move: str, status: JobStatus) -> None:
         """Change the status as the table allows."""
         assert status in JOB_MOVES[move].get(self.status, ()), f"{move} of a job that is {self.status} to {status}"
@@ -205,6 +221,7 @@ class Job:
         }  # fmt: skip
         for stage in STAGES:
             found[f"{stage}.open"] = self.open(stage)
+            found[f"{stage}.spilled"] = self.spilled(stage)
             found[f"{stage}.done"] = self.count(stage, TaskState.DONE)
             found[f"{stage}.failed"] = self.count(stage, TaskState.DEAD)
         found.update({f"budget.{name}": left for name, left in self.budgets.items()})

@@ -292,3 +292,105 @@ def each_compile_says_anew_what_is_missing(world: World) -> None:
     done(world, *take(world))
     done(world, *take(world))
     assert (job.status, job.missing) == (JobStatus.SUCCEEDED, 0)
+
+
+@scenario
+def a_full_backlog_refuses_what_is_new_and_knows_what_is_not(world: World) -> None:
+    world.bound_backlog(5)
+    late = world.model.now + 50
+    assert world.submit(*(new_job(f"l{n}", lane="low") for n in range(5))) == [Code.OK] * 4 + [Code.FULL]
+    assert world.submit(new_job("l0", lane="low"), new_job("l0", lane="low", spec=b"other")) == [
+        Code.DUPLICATE, Code.CONFLICT,
+    ]  # fmt: skip
+    assert world.submit(new_job("h0", lane="high"), new_job("h1", lane="high")) == [Code.OK, Code.FULL]
+    assert world.submit(new_job("owed", is_owed=True), new_job("n", stage="extract")) == [Code.OK] * 2
+    assert world.submit(*(new_job(f"d{n}", run_at_ms=late) for n in range(5))) == [Code.OK] * 4 + [Code.FULL]
+    assert world.submit(new_job("past", run_at_ms=world.model.now - 5, stage="extract")) == [Code.OK]
+    world.bound_backlog(0)
+    assert world.submit(new_job("l4", lane="low")) == [Code.OK]
+
+
+@scenario
+def a_spilled_frontier_comes_back_in_order_as_the_window_frees(world: World) -> None:
+    job, first = begun(world)
+    world.complete(A, Completion(first, out("crawl", 12)))
+    one, _ = world.spill(job.job_id, "crawl", 6, 4)
+    two, _ = world.spill(job.job_id, "crawl", 2, 3)
+    assert [row if isinstance(row, str) else row[0] for row in job.parked_list("crawl")] == [
+        4, 5, f"@3 {two}", 9, f"@4 {one}",
+    ]  # fmt: skip
+    numbers = []
+    for _ in range(20):
+        for entry in take(world, count=1):
+            numbers.append(int(entry.task))
+            done(world, entry)
+        for task in [task for task in job.parked["crawl"][:1] if task.chunk]:
+            assert f"unspill/{job.job_id}/crawl" in world.model.timers
+            world.unspill(job.job_id, "crawl", task.chunk)
+    assert numbers[:12] == list(range(2, 14))
+    assert not [timer for timer in world.model.timers if timer.startswith("unspill/")]
+
+
+@scenario
+def what_is_emitted_behind_a_spilled_frontier_waits_behind_it(world: World) -> None:
+    job, first = begun(world)
+    world.emit(A, first, 1, *out("crawl", 4))
+    chunk, _ = world.spill(job.job_id, "crawl", 0, 3)
+    done(world, *take(world))
+    assert job.open("crawl") == 4
+    world.emit(A, first, 5, *out("crawl"))
+    assert [task.number for task in job.parked["crawl"]] == [3, 4, 5, 6]
+    world.unspill(job.job_id, "crawl", chunk)
+    assert [task.number for task in job.parked["crawl"]] == [4, 5, 6]
+
+
+@scenario
+def a_spill_of_what_was_let_in_meanwhile_is_refused(world: World) -> None:
+    job, first = begun(world)
+    world.emit(A, first, 1, *out("crawl", 7))
+    chunk, _ = world.spill(job.job_id, "crawl", 2, 2)
+    job_id = job.job_id
+    assert world.spill(job_id, "crawl", 0, 0, chunk)[1] == Code.DUPLICATE
+    world.chunks["late"] = world.server.redis.lrange(world.keys.parked(job_id, "crawl"), 0, 1)
+    world.chunks["across"] = [world.chunks["late"][1], world.chunks[chunk][0]]
+    done(world, *take(world))
+    assert world.spill(job_id, "crawl", 0, 0, "late")[1] == Code.NOT_FOUND
+    assert world.spill(job_id, "crawl", 0, 0, "across")[1] == Code.NOT_FOUND
+    assert world.unspill(job_id, "crawl", chunk) == Code.OK
+    assert world.unspill(job_id, "crawl", chunk) == Code.NOT_FOUND
+    world.lose_record(job_id)
+    assert world.spill(job_id, "crawl", 0, 0, chunk)[1] == Code.UNKNOWN_JOB
+    assert world.unspill(job_id, "crawl", chunk) == Code.UNKNOWN_JOB
+
+
+@scenario
+def cancelling_drops_what_is_spilled_and_has_its_chunks_removed(world: World) -> None:
+    job, first = begun(world)
+    world.emit(A, first, 1, *out("crawl", 6), *out("download", 5))
+    chunk, _ = world.spill(job.job_id, "crawl", 1, 3)
+    world.cancel(job)
+    assert list(world.model.timers) == [f"unspill/{job.job_id}/crawl"]
+    assert world.spill(job.job_id, "crawl", 0, 0, chunk)[1] == Code.NOT_FOUND
+    assert world.unspill(job.job_id, "crawl", chunk) == Code.DROPPED
+    done(world, first, *take(world))
+
+
+@scenario
+def long_lists_are_asked_to_be_spilled_and_chunks_for_before_they_are_next(world: World) -> None:
+    job, first = begun(world)
+    spill, unspill = f"spill/{job.job_id}/download", f"unspill/{job.job_id}/download"
+    world.emit(A, first, 1, *out("download", 258))
+    assert spill not in world.model.timers
+    world.emit(A, first, 259, *out("download"))
+    assert spill in world.model.timers
+    chunk, _ = world.spill(job.job_id, "download", 66, 100)
+    world.advance(5)
+    bury(world, take(world, count=1)[0])
+    assert unspill not in world.model.timers
+    done(world, take(world, count=1)[0])
+    assert unspill in world.model.timers
+    assert world.unspill(job.job_id, "download", "") == Code.OK
+    assert unspill in world.model.timers, "it is near, and asked for again"
+    world.unspill(job.job_id, "download", chunk)
+    assert unspill not in world.model.timers
+    world.cancel(job)

@@ -17,6 +17,8 @@ from tests.integration.model.entities import Entry, Job, Letter, Task
 
 Fields = dict[str, Any]
 T = TaskState
+SPILL_EVERY, SOON = 256, 64
+"""As in `lib/tasks.lua`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Partition:
     waiting: dict[str, Any] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
+    max_backlog: int = 0
     events: list[Fields] = field(default_factory=list)
     _added: list[Entry] = field(default_factory=list)
     _opened: list[Fields] = field(default_factory=list)
@@ -162,21 +165,29 @@ class Partition:
         task = Task(job.next_task, stage, flow, traceparent, data)
         job.next_task += 1
         self._opened.append({"task": task.number, "stage": stage, "data": data})
-        is_full = window is not None and job.free_places(stage, window) <= 0
+        is_full = window is not None and job.free_places(stage, window) <= job.spilled(stage)
         job.tasks[task.number] = task
         if is_full:
             task.move("emit", T.PARKED)
             job.parked[stage].append(task)
+            if len(job.parked_list(stage)) % SPILL_EVERY == 0:
+                self._ask_for("spill", job, stage)
         else:
             task.move("emit", T.QUEUED)
             self._add(job, task, self._stream(flow, stage, lane))
 
     def _admit(self, job: Job, stage: StageName, lane: Any) -> None:
         window = self.routes.policy(job.flow, stage).window
-        while job.parked[stage] and job.free_places(stage, window) > 0:
+        while job.parked[stage] and job.free_places(stage, window) > 0 and not job.parked[stage][0].chunk:
             task = job.parked[stage].pop(0)
             task.move("admit", T.QUEUED)
             self._add(job, task, self._stream(job.flow, stage, lane))
+        listed = job.parked_list(stage)
+        if job.spilled(stage) and any(isinstance(one, str) for one in (*listed[:1], *listed[SOON : SOON + 1])):
+            self._ask_for("unspill", job, stage)
+
+    def _ask_for(self, what: str, job: Job, stage: StageName) -> None:
+        self.timers.setdefault(f"{what}/{job.job_id}/{stage}", self.now)
 
     # -- the join -----------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from schemas.names import WORK_STAGES, StageName
+from schemas.names import LANES, WORK_STAGES, StageName
 from streams.codec import Delivery
 from streams.log import NewJob
 from streams.moves import RELEASED, Beat, Completion, Death, Emission, Held, PutBack
+from streams.pressure import most_waiting
 from streams.replay import OldTask, ReplayedJob
 from streams.scripts import Code
 from streams.states import JobStatus, TaskState
@@ -35,6 +36,9 @@ class Reference(Partition):
             known = self.jobs[new.job_id].fixed["digest"]
         if known is not None:
             return Code.DUPLICATE if known == new.digest else Code.CONFLICT
+        most = 0 if new.is_owed else most_waiting(self.max_backlog, new.lane)
+        if most and self._waiting_where(new) >= most:
+            return Code.FULL
         self.accepted[new.job_id] = new.digest
         fixed: dict[str, object] = {
             "flow": new.flow, "tenant": new.tenant, "lane": new.lane, "traceparent": new.traceparent,
@@ -63,6 +67,11 @@ class Reference(Partition):
             **told(job),
         )  # fmt: skip
         return Code.OK
+
+    def _waiting_where(self, new: NewJob) -> int:
+        if new.run_at_ms > self.now:
+            return len(self.timers)
+        return sum(len(self.streams.get(self._stream(new.flow, new.stage, lane), ())) for lane in LANES)
 
     def replay(
         self, new: ReplayedJob, before: int, tasks: Sequence[OldTask], once: Collection[str], *, is_last: bool
@@ -515,7 +524,14 @@ class Reference(Partition):
             job.is_killed = job.is_compile_due = False
 
     def cancel(
-        self, job_id: str, status: JobStatus, reason: str, *, kill: bool, claims: Sequence[Claim], parked: Sequence[str]
+        self,
+        job_id: str,
+        status: JobStatus,
+        reason: str,
+        *,
+        kill: bool,
+        claims: Sequence[Claim],
+        parked: Sequence[StageName],
     ) -> Code:
         """End a job and drop what the caller found waiting."""
         job = self.jobs.get(job_id)
@@ -533,6 +549,8 @@ class Reference(Partition):
                 continue
             self._drop_waiting("cancel", job, claim)
         for stage in parked:
+            if job.spilled(stage):
+                self._ask_for("unspill", job, stage)
             for task in job.parked[stage]:
                 task.move("cancel", T.DROPPED)
             job.parked[stage].clear()
@@ -540,6 +558,39 @@ class Reference(Partition):
             self._happened("cancelled" if status is JobStatus.CANCELLED else "failed", job, reason=reason)
         self._reset()
         return Code.OK
+
+    def spill(self, job_id: str, stage: StageName, chunk: str, numbers: Sequence[int]) -> Code:
+        """Some parked tasks, one behind the other, go into a chunk."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return Code.UNKNOWN_JOB
+        parked = job.parked[stage]
+        if any(task.chunk == chunk for task in parked):
+            return Code.DUPLICATE
+        at = next((n for n, task in enumerate(parked) if task.number == numbers[0] and not task.chunk), None)
+        if at is None:
+            return Code.NOT_FOUND
+        mine = parked[at : at + len(numbers)]
+        if [task.number for task in mine] != list(numbers) or any(task.chunk for task in mine):
+            return Code.NOT_FOUND
+        for task in mine:
+            task.chunk = chunk
+        return Code.OK
+
+    def unspill(self, job_id: str, stage: StageName, chunk: str) -> Code:
+        """The tasks of a chunk come back."""
+        self.timers.pop(f"unspill/{job_id}/{stage}", None)
+        job = self.jobs.get(job_id)
+        if job is None:
+            return Code.UNKNOWN_JOB
+        if job.is_closed:
+            return Code.DROPPED
+        mine = [task for task in job.parked[stage] if chunk and task.chunk == chunk]
+        for task in mine:
+            task.chunk = ""
+        self._admit(job, stage, job.fixed["lane"])
+        self._reset()
+        return Code.OK if mine or not chunk else Code.NOT_FOUND
 
     def expire(self, job_id: str, claim: Claim) -> Code:
         """End a job that was not started in time."""

@@ -27,7 +27,7 @@ UNNOTICEABLE: Final = {
     "redis.call('PERSIST', job.key)": "a record with dead letters has no time to live; kept as a second lock",
     "set(job, 'status', 'running')": "a job that has a next revision is running already",
     "if not to.parked or open == 0": "saves a look at a list that cannot have anything",
-    "== '@'": "chunks of a parked list that was spilled: none are written yet",
+    "if listed == 0": "as above",
 }
 """Part of a line -> why its change shows nowhere."""
 

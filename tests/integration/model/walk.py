@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 from random import Random
 from typing import Any, Final
 
@@ -37,12 +38,14 @@ class Walk:
         self.hands: dict[str, list[Delivery]] = {worker: [] for worker in WORKERS}
         self.names = 0
         self.replays: list[ReplayedJob] = []
+        self.spilled: dict[str, tuple[str, StageName]] = {}
         self.trail: list[str] = []
         self.actions: dict[Callable[[], object], int] = {
             self.submit: 5, self.read: 16, self.start: 18, self.complete: 26, self.emit: 5, self.retry: 5,
             self.snooze: 3, self.dead_letter: 10, self.heartbeat: 5, self.release: 3, self.reclaim: 6,
             self.redrive: 8, self.drop: 2, self.cancel: 1, self.promote: 8, self.expire: 3, self.trim: 2,
             self.pass_time: 6, self.put: 2, self.reject: 1, self.replay: 2, self.lose_record: 0,
+            self.spill: 6, self.unspill: 4,
         }  # fmt: skip
 
     def run(self, steps: int) -> None:
@@ -115,6 +118,7 @@ class Walk:
             elif self.names:
                 again = f"j{self.random.randint(1, self.names)}"
                 batch.append(new_job(again, spec=self.random.choice((b'{"url":"x"}', b'{"url":"y"}'))))
+        self.world.bound_backlog(self.random.choice((0, 0, 0, 0, 3, 6)))
         if self.chance(0.1) and batch:
             batch.append(replace(batch[-1], spec=self.random.choice((batch[-1].spec, b"other"))))
         self.twice(lambda: self.world.submit(*batch))
@@ -135,6 +139,7 @@ class Walk:
             follow_up=b'{"flow":"next"}' if self.chance(0.3) else b"",
             parent="0-before" if self.chance(0.1) else "",
             notify=b'{"mail":"a@b"}' if self.chance(0.1) else b"",
+            is_owed=self.chance(0.1),
         )
 
     def replay(self) -> None:
@@ -351,6 +356,47 @@ class Walk:
             batch = [*batch, *batch[:1], "task/0-unheard-of/1"]
         self.twice(lambda: self.world.promote(*batch))
 
+    def spill(self) -> None:
+        """Some of what is parked goes into a chunk; or what went there, or was let in since, is sent again."""
+        world, pick = self.world, self.random.choice
+        if world.chunks and self.chance(0.15):
+            chunk = pick(list(world.chunks))
+            job_id, stage = self.spilled[chunk]
+            world.spill(job_id, stage, 0, 0, chunk)
+            return
+        runs: list[tuple[str, StageName, int, int]] = []
+        for job in self.model.jobs.values():
+            for stage in WORK_STAGES:
+                at = 0
+                for is_chunk, rows in groupby(job.parked_list(stage), key=lambda one: isinstance(one, str)):
+                    size = len(list(rows))
+                    if not is_chunk and size > 1:
+                        runs.append((job.job_id, stage, at, size))
+                    at += size
+        if runs:
+            job_id, stage, at, size = pick(runs)
+            count = self.random.randint(2, size)
+            chunk, _ = world.spill(job_id, stage, at + self.random.randint(0, size - count), count)
+            self.spilled[chunk] = job_id, stage
+            if self.chance(0.2):
+                world.spill(job_id, stage, 0, 0, chunk)
+
+    def unspill(self) -> None:
+        """A chunk comes back, asked for or not; or there is none to read."""
+        if self.spilled:
+            chunk = self.random.choice(list(self.spilled))
+            job_id, stage = self.spilled[chunk]
+            self.twice(lambda: self.world.unspill(job_id, stage, self.random.choice((chunk, chunk, ""))))
+
+    def read_back(self) -> None:
+        """What was asked for, as workers do."""
+        for member in [one for one in self.model.timers if one.startswith("unspill/")]:
+            _, job_id, name = member.split("/")
+            stage: StageName = next(one for one in STAGES if one == name)
+            job = self.model.jobs.get(job_id)
+            chunks = [task.chunk for task in job.parked[stage] if task.chunk] if job else []
+            self.world.unspill(job_id, stage, chunks[0] if chunks else "")
+
     def expire(self) -> None:
         """Jobs with an expiry, due or not; most claims are right."""
         timers = [m.partition("/")[2] for m in self.model.timers if m.startswith("expire/")]
@@ -403,6 +449,7 @@ class Walk:
         for _ in range(200):
             world.advance(1_000)
             world.promote(*[m for m in model.timers if m.startswith("task/")])
+            self.read_back()
             mine = world.read(worker)
             owned = {e.entry_id for e in mine}
             pending = [
@@ -418,7 +465,7 @@ class Walk:
                 if row[0] == Code.CLOSED:
                     world.cancel(model.jobs[entry.job], JobStatus.FAILED)
             world.complete(worker, *[Completion(e, is_touched=True) for e in known])
-            if not mine and not any(m.startswith("task/") for m in model.timers):
+            if not mine and not any(m.startswith(("task/", "unspill/")) for m in model.timers):
                 break
         left = {job_id: job.status for job_id, job in model.jobs.items() if not job.is_ended or job.work or job.tail}
         assert not left, f"never ended: {left}"

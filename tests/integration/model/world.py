@@ -54,6 +54,7 @@ class World:
         self.followers: dict[str, Follower] = {}
         self.lifecycle: list[str] = []
         self.lifecycle_at = "0-0"
+        self.chunks: dict[str, list[bytes]] = {}
         self.advance(0)
 
     # -- time and reading ---------------------------------------------------------------------------------------
@@ -84,6 +85,10 @@ class World:
         return got
 
     # -- moves --------------------------------------------------------------------------------------------------
+
+    def bound_backlog(self, most: int) -> None:
+        """From now on jobs are refused when so much waits; 0: never."""
+        self.log.max_backlog = self.model.max_backlog = most
 
     def submit(self, *jobs: NewJob) -> list[Code]:
         """Submit a batch."""
@@ -247,6 +252,32 @@ class World:
         model = self.model.cancel(job_id, JobStatus.CANCELLED, "enough", kill=False, claims=claims, parked=parked)
         return self._agree(code, model)
 
+    def spill(self, job_id: str, stage: StageName, at: int, count: int, chunk: str = "") -> tuple[str, Code]:
+        """Put parked tasks of a list, `count` from its element `at` on, into a chunk; its name, and the answer.
+
+        With the name of a chunk there is, its tasks are sent again.
+        """
+        parked, chunk = self.keys.parked(job_id, stage), chunk or f"spill/{len(self.chunks)}"
+        rows = self.chunks.get(chunk) or self.server.redis.lrange(parked, at, at + count - 1)
+        self.chunks[chunk] = rows
+        table = KeyTable(self.keys)
+        table.of(self.keys.job(job_id))
+        table.of(parked)
+        code = self._run("spill", table, [job_id, stage, chunk, len(rows), rows[0], rows[-1]])
+        numbers = [orjson.loads(row)[0] for row in rows]
+        return chunk, self._agree(code, self.model.spill(job_id, stage, chunk, numbers))
+
+    def unspill(self, job_id: str, stage: StageName, chunk: str) -> Code:
+        """Read a chunk back; an empty name only looks whether one is near."""
+        job, rows = self.model.jobs.get(job_id), self.chunks.get(chunk, [])
+        table = KeyTable(self.keys)
+        table.of(self.keys.job(job_id))
+        table.of(self.keys.parked(job_id, stage))
+        policy = self.routes.policy("f", stage)
+        table.of(self.keys.stream(stage, policy.pool, self._lane(job)))
+        code = self._run("unspill", table, [job_id, stage, policy.window, chunk, len(rows), *rows])
+        return self._agree(code, self.model.unspill(job_id, stage, chunk))
+
     def expire(self, job_id: str, claim: Claim) -> Code:
         """Expire a job whose first task is said to wait there."""
         table = KeyTable(self.keys)
@@ -371,9 +402,9 @@ class World:
         _same(
             "parked", seen.parked,
             _filled({
-                f"{job_id}:parked:{stage}": [[t.number, t.flow, t.traceparent, t.data] for t in tasks]
+                f"{job_id}:parked:{stage}": job.parked_list(stage)
                 for job_id, job in model.jobs.items()
-                for stage, tasks in job.parked.items()
+                for stage in STAGES
             }),
         )  # fmt: skip
         _same("records that may go", seen.expiring, {job_id for job_id, job in model.jobs.items() if _may_go(job)})

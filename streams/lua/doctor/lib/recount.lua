@@ -6,7 +6,7 @@ local function fields_of(key)
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
   return fields
 end
--- Counters by field name; nil for a job whose parked tasks are spilled, so that they cannot be counted here.
+-- Counters by field name. How many parked tasks are spilled only the record knows.
 local function recount(prefix, job, fields, missing)
   local counted = {work = 0, tail = 0, delayed = 0, dead = 0}
   for i = 1, #ALL_STAGES do counted[ALL_STAGES[i] .. '.open'] = 0 end
@@ -28,9 +28,7 @@ local function recount(prefix, job, fields, missing)
     local open = stage .. '.open'
     if i < 5 and tonumber(fields[open] or 0) ~= counted[open] then
       local parked = prefix .. 'job:' .. job .. ':parked:' .. stage
-      local first = redis.call('LINDEX', parked, 0)
-      if first and string.sub(first, 1, 1) == '@' then return nil end
-      counted[open] = counted[open] + redis.call('LLEN', parked)
+      counted[open] = counted[open] + redis.call('LLEN', parked) + tonumber(fields[stage .. '.spilled'] or 0)
     end
     local counter = i < 5 and 'work' or 'tail'
     counted[counter] = counted[counter] + counted[open]
