@@ -19,6 +19,7 @@ from redis.exceptions import (  # redis's own names
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     SlotNotCoveredError,
@@ -35,6 +36,9 @@ AWAY: Final = (
     ReadOnlyError, ClusterDownError, SlotNotCoveredError, TryAgainError,  # a failover, or slots on the move
 )  # fmt: skip
 """What says that the server is away for now, rather than that it refuses."""
+
+NOT_NOW: Final = (*AWAY, OutOfMemoryError)
+"""What a loop waits out: the server is away, or it is full and refuses what takes memory."""
 
 CLUSTER_CONNECTIONS: Final = 1_024
 """Connections to one node of a Cluster at most: each partition's doorbell has one."""
@@ -141,6 +145,17 @@ def connect(
         return _by_sentinel(url, options)
     msg = f"{scheme}:// is no scheme of Redis; use redis://, rediss://, redis+sentinel:// or redis+cluster://"
     raise ValueError(msg)
+
+
+async def transaction(client: Any) -> Any:
+    """A pipeline whose commands are carried out together or not at all.
+
+    redis-py queues each of them in a thread with an event loop of its own when the client is a Cluster's; if it had to
+    learn there who has which slots, it would wait for a lock of this loop. So it learns that before.
+    """
+    if is_cluster(client):
+        await client.initialize()
+    return client.pipeline(transaction=True)
 
 
 def is_cluster(client: Any) -> bool:

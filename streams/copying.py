@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from streams.connect import transaction
 from streams.errors import MillraceError
 from streams.log import digest_of
 from streams.pace import Pace
@@ -113,7 +114,7 @@ async def carry_out(client: Any, keys: Keys, copy: Copy, *, per_s: float) -> Asy
     async for rows in pages(client, copy.source, copy.start, copy.last, size):
         await asyncio.sleep(pace.spend(len(rows), time.monotonic()))
         copy = replace(copy, after=rows[-1][0].decode(), copied=copy.copied + len(rows))
-        pipe = client.pipeline(transaction=True)
+        pipe = await transaction(client)
         for _, fields in rows:
             pipe.xadd(copy.into, fields)
         pipe.hset(key, mapping={"after": copy.after, "last": copy.last, "copied": copy.copied})

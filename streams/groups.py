@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
-from streams.connect import AWAY, is_cluster
+from streams.connect import AWAY, is_cluster, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class GroupReader:
             return 0
         await handle(stream, entries)
         ids = [entry_id for entry_id, _ in entries]
-        pipe = self._client.pipeline(transaction=True)
+        pipe = await transaction(self._client)
         pipe.xack(stream, self._group, *ids)
         if self._deletes:
             pipe.xdel(stream, *ids)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from streams.connect import transaction
+
 BUCKETS_S: Final = (0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0)
 """Upper bounds of durations: from what Redis takes to what an audit may."""
 OVER: Final = len(BUCKETS_S)
@@ -88,7 +90,7 @@ Place = tuple[str, str, str]
 
 async def add(client: Any, key: str, counted: Mapping[Place, Counted]) -> None:
     """Add to what was counted; all or nothing."""
-    pipe = client.pipeline(transaction=True)
+    pipe = await transaction(client)
     for place, one in counted.items():
         for name, amount in one.fields():
             pipe.hincrby(key, " ".join((*place, name)), amount)

@@ -13,6 +13,7 @@ from api.cli import (
     bench,
     bundles,
     care,
+    chaos,
     companies,
     demo,
     documents,
@@ -106,7 +107,7 @@ app.add_typer(leads.leads, name="leads", rich_help_panel=FLOWS)
 
 for operation in (
     processes.api, operate.workers, operate.streams, operate.stages, stop.pause, stop.resume, stop.purge,
-    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, bench.bench,
+    stop.audit_log, care.doctor, care.migrate, backup.backup, backup.restore, bench.bench, chaos.chaos,
 ):  # fmt: skip
     app.command(rich_help_panel=OPERATION)(operation)
 app.add_typer(health.health, name="health", rich_help_panel=OPERATION)

@@ -18,7 +18,7 @@ ORDER: Final = (
     "search", "answer", "collections", "leads", "audit-page", "robots-check", "worker", "api", "workers", "streams",
     "stages",
     "pause", "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
-    "health", "migrate", "backup", "restore", "setup", "eval", "bench",
+    "health", "migrate", "backup", "restore", "setup", "eval", "bench", "chaos",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from consumers.schedules.ticks import next_tick
 from schemas.schedules import ScheduleChange
+from streams.connect import transaction
 from streams.errors import MillraceError
 from streams.keys import Keys
 
@@ -124,7 +125,7 @@ class Book:
         before = await self.find(schedule.field)
         kept = schedule.model_copy(update={"version": uuid.uuid4().hex[:12]})
         at = None if kept.is_paused else next_tick(kept.plan, kept.anchor, now)
-        pipe = self._client.pipeline(transaction=True)
+        pipe = await transaction(self._client)
         pipe.hset(self._all, kept.field, kept.model_dump_json())
         if before is not None:
             pipe.zrem(self._due, before.member)
@@ -135,7 +136,7 @@ class Book:
 
     async def remove(self, schedule: Kept) -> None:
         """Forget a schedule; jobs that it has submitted run on."""
-        pipe = self._client.pipeline(transaction=True)
+        pipe = await transaction(self._client)
         pipe.hdel(self._all, schedule.field)
         pipe.hdel(self._state, schedule.field)
         pipe.zrem(self._due, schedule.member)

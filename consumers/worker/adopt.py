@@ -14,6 +14,12 @@ from streams.telemetry import parse, setup
 from streams.telemetry.traceparent import trace_of_job
 
 
+def adopted_id(partition: int, stream: str, entry_id: str) -> JobId:
+    """The id of the job that an entry of a stage stream becomes: the same however often it is adopted."""
+    digest = hashlib.sha256(f"{stream} {entry_id}".encode()).hexdigest()
+    return JobId(f"{partition}-{digest[:20]}")
+
+
 class Adopter:
     """Adopts entries without `job`: each becomes a job that starts at that stage, in that partition, once."""
 
@@ -33,8 +39,7 @@ class Adopter:
             read_payload(stage.accepts, entry.data)
         except UnreadablePayload as error:
             return Death(entry, error.reason, str(error), is_stray=True)
-        origin = f"{entry.stream} {entry.entry_id}"
-        job_id = JobId(f"{entry.keys.partition}-{hashlib.sha256(origin.encode()).hexdigest()[:20]}")
+        job_id = adopted_id(entry.keys.partition, entry.stream, entry.entry_id)
         given = parse(entry.traceparent)
         traceparent = str(given) if given is not None else str(trace_of_job(job_id, setup.current.sampler))
         await self._moves.adopt(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mode import Service
 from redis.exceptions import RedisError
 
-from streams.connect import AWAY
+from streams.connect import AWAY, NOT_NOW
 from streams.drain import order_of
 from streams.pauses import Paused, Pauses
 
@@ -57,8 +57,8 @@ class Control(Service):
                     self._seen, read_s = count, clock()
                 if has_changed:
                     worker.keeper.beat_now()
-            except AWAY as error:
-                logger.debug("the log is away, pauses stay as they are: %s", error)
+            except NOT_NOW as error:
+                logger.debug("the log is away or full, pauses stay as they are: %s", error)
             await self.sleep(LOOK_EVERY_S)
 
     async def read(self) -> None:

@@ -26,7 +26,7 @@ from consumers.worker.hand import Hand, InHand, Stop
 from consumers.worker.settle import Abandoned, Committer, OnHold, Released, Retried, Settlement, Snoozed
 from consumers.worker.signals import Signals
 from streams.codec import Delivery, host_of
-from streams.connect import AWAY
+from streams.connect import AWAY, NOT_NOW
 from streams.errors import NotNow, PermanentError, Refused, TransientError
 from streams.keys import PartitionKeys
 from streams.moves import Beat, Completion, Death, Emission
@@ -225,8 +225,8 @@ class Executor(Service):
         while True:
             try:
                 return await move()
-            except AWAY as error:
-                logger.warning("the log is away, a move waits: %s", error)
+            except NOT_NOW as error:
+                logger.warning("the log is away or full, a move waits: %s", error)
             await asyncio.sleep(0.2)
 
     async def fail_job(self, entry: Delivery, reason: str) -> None:
@@ -344,7 +344,7 @@ class Executor(Service):
 
     def _failed(self, one: InHand, error: Exception) -> Settlement:
         entry = one.entry
-        if isinstance(error, AWAY) and not isinstance(error, TransientError):
+        if isinstance(error, NOT_NOW) and not isinstance(error, TransientError):
             error = TransientError(str(error), reason="connection")
         if isinstance(error, NotNow):
             spread_s = 1.0 + self._random.random() / 10  # not all of them at the same time

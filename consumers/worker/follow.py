@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mode import Service
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
 from streams import retention
 from streams.archiver import WITHIN_S, Archiver, raw_ranges
-from streams.connect import AWAY, connect
+from streams.connect import AWAY, NOT_NOW, connect
 from streams.errors import TransientError
 from streams.groups import Entries, GroupReader
 from streams.keys import PartitionKeys, partition_of_key
@@ -62,7 +62,7 @@ class Follower(Service):
                 if time.monotonic() - taken_over_s >= TAKE_OVER_EVERY_S:
                     taken_over_s = time.monotonic()
                     await self._reader.take_over(self._handle, most=self.most)
-            except (*AWAY, TransientError) as error:
+            except (*NOT_NOW, TransientError) as error:
                 logger.warning("%s waits: %s", self.group, error)
                 await self.sleep(1.0)
 
@@ -139,7 +139,7 @@ class Retention(Service):
                     worker.client, keys, now_ms=int(time.time() * 1_000), max_age_s=settings.lifecycle_max_age_s,
                     max_bytes=settings.lifecycle_max_bytes // settings.partitions, required=retention.REQUIRED_GROUPS,
                 )  # fmt: skip
-            except (*AWAY, OutOfMemoryError) as error:
+            except NOT_NOW as error:
                 logger.warning("lifecycle is not trimmed: %s", error)
                 return
             if removed:

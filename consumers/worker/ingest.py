@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 from mode import Service
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 
 from consumers.flow import UnknownFlow
 from consumers.submit import BadSpec, submit
 from schemas.events import BadEvent, CancelData, command_of, event_of_entry
 from streams import scripts
-from streams.connect import AWAY, connect
+from streams.connect import AWAY, NOT_NOW, connect
 from streams.errors import Refused
 from streams.groups import Entries, GroupReader
 from streams.pressure import Overloaded, Pressure
@@ -63,7 +63,7 @@ class Ingest(Service):
             except Overloaded as error:  # what came stays in its stream
                 logger.warning("ingest waits: %s", error)
                 await self.sleep(BLOCK_MS / 1_000)
-            except (*AWAY, OutOfMemoryError) as error:
+            except NOT_NOW as error:
                 logger.warning("the log is away or full, nothing is ingested: %s", error)
                 await self.sleep(0.5)
 

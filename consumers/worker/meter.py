@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
-from redis.exceptions import OutOfMemoryError
 
-from streams.connect import AWAY
+from streams.connect import NOT_NOW
 from streams.meter import Counted, add
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Meter(Service):
             return
         try:
             await add(worker.client, worker.keys.metrics, counted)
-        except (*AWAY, OutOfMemoryError) as error:
+        except NOT_NOW as error:
             logger.debug("metrics wait: %s", error)
             for place, one in counted.items():
                 kept = self._counted.setdefault(place, Counted())

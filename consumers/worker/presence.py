@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import psutil
 from mode import Service
-from redis.exceptions import OutOfMemoryError
 
 from consumers.worker.watchdog import is_deaf
-from streams.connect import AWAY
+from streams.connect import NOT_NOW
 from streams.shares import shares
 from streams.telemetry import setup
 
@@ -49,7 +48,7 @@ class Presence(Service):
                 await self._write(process)
                 if worker.settings.partitions > 1:
                     await self._share()
-            except (*AWAY, OutOfMemoryError) as error:
+            except NOT_NOW as error:
                 logger.debug("presence is not written: %s", error)
             await self.sleep(EVERY_S)
 
@@ -72,7 +71,7 @@ class Presence(Service):
             await worker.client.delete(worker.keys.worker(worker.name))
             await worker.client.delete(worker.keys.drain(worker.name))
             await worker.client.srem(worker.keys.workers, worker.name)
-        except AWAY as error:
+        except NOT_NOW as error:
             logger.debug("presence is not removed: %s", error)
 
     async def _write(self, process: psutil.Process) -> None:

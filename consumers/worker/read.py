@@ -10,7 +10,7 @@ from mode import Service
 from redis.exceptions import ResponseError
 
 from consumers.worker.hand import Hand
-from streams.connect import AWAY
+from streams.connect import AWAY, NOT_NOW
 from streams.reader import Reader
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class ReadLoop(Service):
                             entries = await reader.doorbell(free, paused)
                         else:
                             await self._doze()
-                except AWAY as error:
-                    logger.warning("the log is away, nothing is read: %s", error)
+                except NOT_NOW as error:
+                    logger.warning("the log is away or full, nothing is read: %s", error)
                     self.heard_s = asyncio.get_running_loop().time()
                     await asyncio.sleep(0.2)
                     continue

@@ -7,12 +7,11 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from mode import Service
-from redis.exceptions import OutOfMemoryError
 
 from consumers.replays.record import NoSuchReplay, Replays
 from consumers.replays.run import HELD_MS, Lost, Means, Run
 from schemas.replays import is_over
-from streams.connect import AWAY
+from streams.connect import NOT_NOW
 from streams.errors import TransientError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Replayer(Service):
                 for replay_id in await self._replays.open_ids():
                     if replay_id not in self._running and len(self._running) < AT_ONCE:
                         self._running[replay_id] = asyncio.create_task(self._try(replay_id))
-            except AWAY as error:
+            except NOT_NOW as error:
                 logger.warning("replays wait: %s", error)
             await self.sleep(LOOK_EVERY_S)
         await asyncio.gather(*self._running.values())
@@ -49,7 +48,7 @@ class Replayer(Service):
     async def _try(self, replay_id: str) -> None:
         try:
             await self._carry_out(replay_id)
-        except (*AWAY, OutOfMemoryError, TransientError) as error:
+        except (*NOT_NOW, TransientError) as error:
             logger.warning("replay %s waits: %s", replay_id, error)
         finally:
             self._running.pop(replay_id, None)
@@ -67,7 +66,7 @@ class Replayer(Service):
             run = Run(means, self._replays, record, worker.name, should_stop=lambda: self.should_stop, sleep=self.sleep)
             try:
                 await run.carry_out()
-            except (*AWAY, OutOfMemoryError, TransientError, Lost):
+            except (*NOT_NOW, TransientError, Lost):
                 raise
             except Exception as error:
                 logger.exception("replay %s failed", replay_id)

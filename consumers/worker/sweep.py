@@ -7,12 +7,11 @@ import logging
 from typing import Final
 
 from mode import Service
-from redis.exceptions import OutOfMemoryError
 
 from consumers.worker.hand import Hand
 from consumers.worker.signals import Signals
 from streams.codec import Delivery
-from streams.connect import AWAY
+from streams.connect import NOT_NOW
 from streams.keys import Keys
 from streams.reclaimer import Reclaimer
 from streams.timers import PAGE, Timers
@@ -58,7 +57,7 @@ class ReclaimLoop(Service):
                         entries = await self._reclaimer.sweep(hand.free(), clock, hand.entries, hand.places())
                         self._take(entries)
                         self._signals.send("reclaimer.swept", len(entries))
-                except (*AWAY, OutOfMemoryError) as error:
+                except NOT_NOW as error:
                     logger.warning("the log is away or full, nothing is reclaimed: %s", error)
             await self.sleep(min(GIVEN_BACK_EVERY_S, self._interval_s / 2))
 
@@ -93,7 +92,7 @@ class TimerLoop(Service):
                     busy = busy or promoted == PAGE
                     if promoted:
                         self._signals.send("timers.promoted", promoted)
-            except (*AWAY, OutOfMemoryError) as error:  # what is due is new to its stream: it waits for memory too
+            except NOT_NOW as error:  # what is due is new to its stream: it waits for memory too
                 logger.warning("the log is away or full, nothing is promoted: %s", error)
                 await self.sleep(TIMERS_EVERY_S * 5)
             if not busy:

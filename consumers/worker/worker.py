@@ -10,10 +10,12 @@ import socket
 import uuid
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mode import Service
+from redis.exceptions import OutOfMemoryError
 
 from consumers.execute import Middleware
 from consumers.flow import Flows
@@ -193,11 +195,14 @@ class Worker(Service):
     async def on_start(self) -> None:
         """Before anything is read: every stream has its group, and what expired while nobody was there has ended."""
         for reader in self.readers.values():
-            await reader.create_groups()
+            # A full server refuses to create even what exists; should one be missing, the reader creates it then.
+            with suppress(OutOfMemoryError):
+                await reader.create_groups()
         await self.control.read()
-        for keys in self.keys.all_partitions:
-            while await self.timers.promote_due(keys) == PAGE:
-                continue
+        with suppress(OutOfMemoryError):
+            for keys in self.keys.all_partitions:
+                while await self.timers.promote_due(keys) == PAGE:
+                    continue
         if self.shipper is not None:
             self.shipper.start()
 

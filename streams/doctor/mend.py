@@ -10,6 +10,7 @@ import orjson
 
 from schemas.names import STAGES
 from streams import archive
+from streams.connect import transaction
 from streams.doctor.look import WIDEST, Suspect
 from streams.doctor.scripts import run
 from streams.errors import Refused
@@ -75,7 +76,7 @@ async def _unlink(log: Log, keys: PartitionKeys, one: Suspect) -> str:
         return ""
     fields = rows[0][1]
     stray = {**fields, b"fields": orjson.dumps({k.decode(): v.decode("utf-8", "replace") for k, v in fields.items()})}
-    pipe = log.client.pipeline(transaction=True)
+    pipe = await transaction(log.client)
     pipe.xadd(keys.dlq, stray)
     pipe.xdel(keys.dlq, one.entry_id)
     added, _ = await pipe.execute()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from api.chaos.proxy import proxied
 from streams.connect import AWAY
 from streams.scripts import MOVES, script
-from tests.support.chaos_proxy import proxied
 
 if TYPE_CHECKING:
     from streams.embedded.valkey import ValkeyServer

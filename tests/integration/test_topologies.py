@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
     from streams.groups import Entries
 
+pytestmark = pytest.mark.redis
+
 PARTITIONS = 16
 JOBS = 48
 

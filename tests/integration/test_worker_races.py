@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.chaos.proxy import proxied
 from consumers.context import StageContext
 from consumers.outcome import Done, Outcome
 from streams.policy import StagePolicy
 from streams.scripts import script
 from tests.support.chaos_local import Note, flow_of, handing_on, here
-from tests.support.chaos_proxy import proxied
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import orjson
 import psutil
 
+from api.chaos.history import check_history
 from consumers.submit import submit
 from schemas.jobs import JobRequest
 from streams.connect import connect
@@ -24,7 +25,6 @@ from streams.keys import Keys
 from streams.log import Log
 from streams.record import JobRecord
 from tests.support.chaos_flow import FLOWS
-from tests.support.history_check import check_history
 from tests.support.servers import REPOSITORY
 
 Event = dict[str, Any]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.chaos.history import check_history
 from consumers.context import StageContext
 from consumers.flow import Flow, Flows
 from consumers.outcome import Done, Emit, Outcome
@@ -27,7 +28,6 @@ from streams.policy import RetryPolicy, StagePolicy
 from streams.reader import Reader
 from streams.reclaimer import Reclaimer
 from streams.record import JobRecord
-from tests.support.history_check import check_history
 
 
 class NoteSpec(Asked):

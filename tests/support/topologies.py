@@ -95,6 +95,24 @@ class Cluster:
         """The first master and its replica change places, as before maintenance."""
         self.replicas[0].ask("CLUSTER", "FAILOVER")
 
+    def lose_master(self) -> None:
+        """Kill the first master; nobody helps: the others find out, and elect its replica."""
+        self.masters[0].kill()
+
+    def move_slot_of(self, key: str) -> None:
+        """Move a key's slot, with all that is in it, to another master, as redis-cli --cluster reshard does."""
+        slot = self.masters[0].ask("CLUSTER", "KEYSLOT", key)
+        ids = [str(node.ask("CLUSTER", "MYID")) for node in self.masters]
+        at = next(n for n, node in enumerate(self.masters) if _owns(node, slot))
+        source, source_id = self.masters[at], ids[at]
+        target, target_id = self.masters[at - 1], ids[at - 1]
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
+            source.ask("MIGRATE", HOST, target.port, "", 0, 5_000, "KEYS", *keys)
+        for node in (target, source, *self.masters):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
     def crash(self) -> None:
         """Kill the first master; its replica takes its slots."""
         self.masters[0].kill()
@@ -150,6 +168,8 @@ class Watched:
     def crash(self) -> None:
         """Kill the master; the Sentinel sees it and appoints the replica."""
         self.master.kill()
+
+    lose_master = crash
 
 
 @contextmanager
@@ -217,6 +237,13 @@ def _knows(node: Node, nodes: int) -> bool:
         and int(told["cluster_slots_assigned"]) == SLOTS
         and "handshake" not in str(node.ask("CLUSTER", "NODES"))
     )
+
+
+def _owns(node: Node, slot: int) -> bool:
+    """Whether it has a slot, by its own line of CLUSTER NODES."""
+    mine = next(line.split() for line in str(node.ask("CLUSTER", "NODES")).splitlines() if "myself" in line)
+    bounds = [part.split("-") for part in mine[8:] if not part.startswith("[")]
+    return any(int(ends[0]) <= slot <= int(ends[-1]) for ends in bounds)
 
 
 def _follows(replica: Node) -> bool:
