@@ -15,10 +15,9 @@ Result = TypeVar("Result")
 
 ORDER: Final = (
     "demo", "up", "submit", "run", "jobs", "job", "result", "logs", "trace", "cancel", "retry", "task", "companies",
-    "search", "answer", "collections", "leads", "audit-page", "robots-check", "worker", "api", "workers", "streams",
-    "stages",
-    "pause", "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions", "audit-log", "keys", "doctor",
-    "health", "migrate", "backup", "restore", "setup", "eval", "bench", "chaos",
+    "search", "answer", "collections", "leads", "audit-page", "robots-check", "worker", "api", "analytics", "alerts",
+    "workers", "streams", "stages", "pause", "resume", "purge", "dlq", "replay", "limits", "schedule", "suppressions",
+    "audit-log", "keys", "doctor", "health", "migrate", "backup", "restore", "setup", "eval", "bench", "chaos",
 )  # fmt: skip
 INTERRUPTED: Final = 130
 """As shells count: 128 and the number of SIGINT."""

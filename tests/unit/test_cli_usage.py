@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "demo up submit run jobs job result logs trace cancel retry task companies search answer collections leads "
-    "audit-page robots-check worker api workers streams stages pause resume purge dlq replay limits schedule "
-    "suppressions audit-log keys doctor health migrate backup restore setup eval bench"
+    "audit-page robots-check worker api analytics alerts workers streams stages pause resume purge dlq replay limits "
+    "schedule suppressions audit-log keys doctor health migrate backup restore setup eval bench chaos"
 )
 
 
