@@ -55,6 +55,6 @@ async def test_a_short_run_loses_nothing(redis_server: str | None) -> None:
 async def test_a_guard_that_is_switched_off_is_missed(
     guard: GuardName, seconds: float, kinds: tuple[str, ...], found: str
 ) -> None:
-    happened = await run(Drill(4, seconds, 60.0, replace(SMALL, without=guard), kinds=kinds))
+    happened = await run(Drill(4, seconds, 150.0, replace(SMALL, without=guard), kinds=kinds))
     assert any(found in one.text for one in happened.findings), happened.findings[:5]
     assert report(happened)["ok"] is False
