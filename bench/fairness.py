@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -51,6 +52,7 @@ from streams.policy import StagePolicy
 ROUNDS: Final = 5
 AT_A_TIME: Final = 10
 SLOTS: Final = 64
+"""Of a worker, where it is to be kept busy; what one tenant does to another is measured with those that ship."""
 SPAN_S: Final = 2.0
 PUT_TOGETHER: Final = 32
 PAUSED_S: Final = 1.5
@@ -238,14 +240,24 @@ class Bench:
 
 async def measure(redis_url: str, entries: int, work_ms: float, workers: int) -> dict[str, Any]:
     """Everything, on a server that nobody else should use."""
-    async with _workers(redis_url, workers) as log:
-        bench = Bench(log, work_ms)
-        await bench.took_ms(AT_A_TIME)  # workers are there and warm
-        return {
-            "workers": workers, "slots": SLOTS, "work_ms": work_ms,
-            "tenant": await bench.tenant(entries), "lanes": await bench.lanes(),
-            "pools": await bench.pools(2 * workers),
-        }  # fmt: skip
+    shipped = Settings().concurrency
+    async with _workers(redis_url, workers, shipped) as log:
+        tenant = await (await _warm(log, work_ms)).tenant(entries)
+    async with _workers(redis_url, workers, SLOTS) as log:
+        bench = await _warm(log, work_ms)
+        lanes, pools = await bench.lanes(), await bench.pools(2 * workers)
+    return {
+        "workers": workers, "work_ms": work_ms, "tenant": {"slots": shipped, **tenant},
+        "lanes": {"slots": SLOTS, **lanes}, "pools": {"slots": SLOTS, **pools},
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }  # fmt: skip
+
+
+async def _warm(log: Log, work_ms: float) -> Bench:
+    """The bench, when the workers are there."""
+    bench = Bench(log, work_ms)
+    await bench.took_ms(AT_A_TIME)
+    return bench
 
 
 async def _until(is_so: Callable[[], Awaitable[bool]], within_s: float = 300.0) -> None:
@@ -259,12 +271,15 @@ def _p99(values: list[float]) -> float:
 
 
 @contextlib.asynccontextmanager
-async def _workers(redis_url: str, count: int) -> AsyncIterator[Log]:
+async def _workers(redis_url: str, count: int, slots: int) -> AsyncIterator[Log]:
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     client = connect(redis_url)
     log = Log(client, Keys(namespace), FLOWS, record_ttl_s=3_600)
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as artifacts:
-        command = [sys.executable, __file__, "--worker", namespace, "--url", redis_url, "--artifacts", artifacts]
+        command = [
+            sys.executable, __file__, "--worker", namespace, "--url", redis_url, "--artifacts", artifacts,
+            "--slots", str(slots),
+        ]  # fmt: skip
         pipe = asyncio.subprocess.PIPE
         workers = [await asyncio.create_subprocess_exec(*command, stdin=pipe) for _ in range(count)]
         try:
@@ -279,9 +294,9 @@ async def _workers(redis_url: str, count: int) -> AsyncIterator[Log]:
             await client.aclose()
 
 
-async def _work(redis_url: str, namespace: str, artifacts: str) -> None:
+async def _work(redis_url: str, namespace: str, artifacts: str, slots: int) -> None:
     """Be a worker until standard input ends."""
-    settings = Settings(namespace=namespace, artifacts_url=artifacts, concurrency=SLOTS)
+    settings = Settings(namespace=namespace, artifacts_url=artifacts, concurrency=slots)
     async with SharedResources(settings, None) as resources:
         options = WorkerOptions(pools=("default", "heavy"))
         worker = Worker(settings, redis_url=redis_url, flows=FLOWS, resources=resources, options=options)
@@ -313,10 +328,11 @@ def main() -> None:
     parser.add_argument("--worker", metavar="NAMESPACE", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--artifacts", help=argparse.SUPPRESS)
+    parser.add_argument("--slots", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if asked.worker:
-        uvloop.run(_work(asked.url, asked.worker, asked.artifacts))
+        uvloop.run(_work(asked.url, asked.worker, asked.artifacts, asked.slots))
         return
     with _server() as redis_url:
         figures = uvloop.run(measure(redis_url, asked.entries, asked.work_ms, asked.workers))
