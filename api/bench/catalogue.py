@@ -14,6 +14,7 @@ from api.bench.growth import grow, soak
 from api.bench.intake import memory, submissions
 from api.bench.latency import latency
 from api.bench.plan import Plan
+from api.bench.profile import profile
 from api.bench.recovery import recovery
 from api.bench.scaling import autoscale
 from api.bench.slowlog import slowlog
@@ -62,6 +63,7 @@ MEASUREMENTS: Final = (
     Measurement("claims", "what the systems before this one claimed", claims, ("latency", "memory", "recovery")),
     Measurement("autoscale", "until a process more, and one less", autoscale),
     Measurement("capacity", "what one node and a Cluster carry", _capacity, ("throughput", "partitions", "memory")),
+    Measurement("profile", "where the time of a transition goes", profile),
     Measurement("slowlog", "scripts and commands that blocked the server", slowlog, ("throughput",), is_shipped=True),
 )
 """In the order in which they run; what summarises the others comes last."""

@@ -35,7 +35,8 @@ def page(figures: Mapping[str, Any], folder: str = "benchmarks") -> str:
         folder: Of its plots, beside it.
     """
     sections = (
-        _conditions, _goals, _throughput, _peers, _latency, _growth, _soak, _recovery, _claims, _capacity, _slow,
+        _conditions, _goals, _throughput, _peers, _latency, _growth, _soak, _recovery, _claims, _capacity, _profile,
+        _slow,
     )  # fmt: skip
     text = "\n".join([HEAD, *("\n".join(lines) for section in sections if (lines := [*section(figures)]))])
     return text.replace("](benchmarks/", f"]({folder}/").rstrip() + "\n"
@@ -287,6 +288,33 @@ def _capacity(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"A GiB of Redis holds {told['queued_jobs_per_gib']:,} queued jobs or {told['lifecycle_entries_per_gib']:,} "
         "entries of lifecycle.\n"
+    )
+
+
+def _profile(figures: Mapping[str, Any]) -> Iterator[str]:
+    told = figures.get("profile")
+    if not told:
+        return
+    yield "## Where the time of a transition goes\n"
+    yield (
+        f"By the server's own account over {told['transitions']:,} transitions, in microseconds of its one thread for "
+        "each; a batch's entries share a script call, an fsync and a read.\n"
+    )
+    rows = [("reading: XREADGROUP", told["reading_us"]), ("scripts", told["scripts_us"])]
+    rows += [
+        (f"of that: {'Lua itself' if name == 'lua' else name.upper()}", us) for name, us in told["of_scripts"].items()
+    ]
+    rows += [("append-only file, fsync, sockets, memory", told["outside_us"]), ("the server in all", told["server_us"]),
+             ("the worker", told["worker_us"])]  # fmt: skip
+    yield from table(("", "µs"), rows)
+    if told["single_us"]:
+        yield "What `complete` does for an entry, each by itself, with its share of the append-only file:\n"
+        yield from table(("", "µs"), list(told["single_us"].items()))
+    most = 1e6 / told["server_us"]
+    yield (
+        "The floor reads, acknowledges and adds one entry; a job's record, its lifecycle entry and the fence are the "
+        f"rest. At {told['server_us']} µs a transition one server does {most:,.0f} a second at most, were it never "
+        f"idle; 35,000 would need {1e6 / 35_000:.1f} µs.\n"
     )
 
 
