@@ -17,7 +17,7 @@ from schemas.jobs import Asked
 
 if TYPE_CHECKING:
     from api.services import Services
-    from schemas.filings import CompiledStatement, FilingsResult
+    from schemas.filings_result import CompiledStatement, FilingsResult
 
 
 class CorrectionBody(Asked):

@@ -12,7 +12,7 @@ from api.problems import Problem
 from api.views import ENDED_WELL
 from consumers.filings.files import FORMATS
 from consumers.store.models import Result
-from schemas.filings import FilingsResult
+from schemas.filings_result import FilingsResult
 from schemas.jobs import ENDED
 from streams.advice import advice
 from streams.codec import host_of

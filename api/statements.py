@@ -16,14 +16,15 @@ from consumers.filings.whole import compile_documents
 from consumers.store.compiling import committed_documents, correction_of, place_of, standing_corrections
 from consumers.store.documents import document_id_of
 from schemas.filings import Company as CompanyName
-from schemas.filings import FilingsResult, Frequency, Reported, StatementKind
+from schemas.filings import Frequency, StatementKind
+from schemas.filings_result import FilingsResult, Reported
 
 if TYPE_CHECKING:
     from datetime import date
 
     from api.services import Services
     from consumers.store.models import CellCorrection
-    from schemas.filings import CompiledCell, CompiledStatement, DocumentSummary, Restatement
+    from schemas.filings_result import CompiledCell, CompiledStatement, DocumentSummary, Restatement
 
 View = Literal["as_reported", "standardised"]
 

@@ -7,7 +7,7 @@ statement's `unit_multiplier`, but for rows whose `unit` is not `amount`.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -47,18 +47,22 @@ Amount = Annotated[Decimal, PlainSerializer(_json_number, return_type=int | floa
 """An exact amount; a number in JSON."""
 
 
-class _Frozen(BaseModel):
+class FilingsModel(BaseModel):
+    """Frozen; unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Payload(_Frozen):
+class FilingsPayload(FilingsModel):
+    """With its schema version."""
+
     v: Literal[1] = 1
 
 
 # --- the spec of a job ------------------------------------------------------------------------
 
 
-class _Asked(_Frozen):
+class _Asked(FilingsModel):
     """Refuses unknown fields by name, with the known ones in the message."""
 
     @model_validator(mode="before")
@@ -149,7 +153,7 @@ class FilingsSpec(_Asked):
 # --- payloads between the stages --------------------------------------------------------------
 
 
-class CrawlPage(_Payload):
+class CrawlPage(FilingsPayload):
     """Into crawl: one page to read. The page the job starts from has depth 0.
 
     Attributes:
@@ -165,7 +169,7 @@ class CrawlPage(_Payload):
     is_guess: bool = False
 
 
-class FoundDocument(_Payload):
+class FoundDocument(FilingsPayload):
     """Into classify: a link that may lead to a report.
 
     Attributes:
@@ -185,7 +189,7 @@ class FoundDocument(_Payload):
     company_id: str | None = None
 
 
-class Classification(_Frozen):
+class Classification(FilingsModel):
     """A document's type with the reasons for it.
 
     Attributes:
@@ -200,7 +204,7 @@ class Classification(_Frozen):
     fiscal_year: int | None = None
 
 
-class ClassifiedDocument(_Payload):
+class ClassifiedDocument(FilingsPayload):
     """Into download: a document worth having, with its provisional class.
 
     Attributes:
@@ -216,7 +220,7 @@ class ClassifiedDocument(_Payload):
     company_id: str | None = None
 
 
-class DownloadedDocument(_Payload):
+class DownloadedDocument(FilingsPayload):
     """Into extract: the bytes are in the artifact store under `sha256`.
 
     Attributes:
@@ -249,7 +253,7 @@ class CompileCompany(CompileRequest):
 # --- statements -------------------------------------------------------------------------------
 
 
-class Period(_Frozen):
+class Period(FilingsModel):
     """A column of a statement.
 
     Attributes:
@@ -263,7 +267,7 @@ class Period(_Frozen):
     label: str = ""
 
 
-class Cell(_Frozen):
+class Cell(FilingsModel):
     """One printed value.
 
     Attributes:
@@ -286,7 +290,7 @@ class Cell(_Frozen):
     flags: tuple[str, ...] = ()
 
 
-class Row(_Frozen):
+class Row(FilingsModel):
     """A printed line. `cells` stands under the statement's `periods`; a blank is None.
 
     Attributes:
@@ -308,7 +312,7 @@ class Row(_Frozen):
     standard_sign: Literal[1, -1] = 1
 
 
-class Check(_Frozen):
+class Check(FilingsModel):
     """An arithmetic identity tried on the values, as in "assets = liabilities + equity"."""
 
     name: str
@@ -318,7 +322,7 @@ class Check(_Frozen):
     ok: bool
 
 
-class Statement(_Frozen):
+class Statement(FilingsModel):
     """A statement as one document prints it.
 
     Attributes:
@@ -349,7 +353,7 @@ class Statement(_Frozen):
         return self
 
 
-class Problem(_Frozen):
+class Problem(FilingsModel):
     """Why something could not be read.
 
     Attributes:
@@ -363,7 +367,7 @@ class Problem(_Frozen):
     statement: StatementKind | None = None
 
 
-class ExtractedDocument(_Payload):
+class ExtractedDocument(FilingsPayload):
     """From extract, collected for compile: what one document says, or why it says nothing.
 
     Attributes:
@@ -389,186 +393,3 @@ class ExtractedDocument(_Payload):
     def classification(self) -> Classification:
         """The confirmed class, else the provisional one."""
         return self.confirmed or self.provisional
-
-
-# --- the result -------------------------------------------------------------------------------
-
-
-class DocumentSummary(_Frozen):
-    """A document of the company, without its rows.
-
-    Attributes:
-        company: Whose, where a site has the reports of several.
-    """
-
-    url: str
-    sha256: str
-    company: str | None = None
-    published_on: date | None = None
-    provisional: Classification
-    confirmed: Classification | None = None
-    period_end: date | None = None
-    page_count: int = 0
-    statements_read: tuple[StatementKind, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-class Reported(_Frozen):
-    """A value as one document printed it, in the compiled statement's unit."""
-
-    value: Amount
-    sha256: str
-    page: int = Field(ge=1)
-    label: str
-    fiscal_year: int | None = None
-    box: Box | None = None
-
-
-class Correction(_Frozen):
-    """A person's word on a cell, which holds over every compile until it is withdrawn.
-
-    Attributes:
-        value: What holds, in the compiled statement's unit.
-        printed: What the documents print; None when they printed nothing there.
-        by: Who: the name of an API key, or of the user of the command line.
-    """
-
-    id: str
-    value: Amount
-    printed: Amount | None = None
-    reason: str
-    by: str
-    at: datetime
-
-
-class CompiledCell(_Frozen):
-    """The value that holds, from the latest filing that prints it.
-
-    Attributes:
-        sha256, page, box, label: Where it is printed, and how its line is called there.
-        restated: An earlier filing printed another value; see `FilingsResult.restatements`.
-        correction: A person's, whose value this is.
-    """
-
-    value: Amount
-    sha256: str
-    page: int = Field(ge=1)
-    restated: bool = False
-    box: Box | None = None
-    label: str = ""
-    correction: Correction | None = None
-
-
-class CompiledRow(_Frozen):
-    """A line over the years. `cells` stands under the statement's `period_ends`.
-
-    Attributes:
-        key: The normalised label, unique within the statement.
-        concepts: The standard concepts it is, the closest first.
-        standard_sign: A value times this has the sign of the published convention.
-        flags: Why the match over the filings should be doubted, in words.
-    """
-
-    key: str
-    label: str
-    level: int = 0
-    section: str = ""
-    unit: RowUnit = "amount"
-    cells: tuple[CompiledCell | None, ...]
-    flags: tuple[str, ...] = ()
-    concepts: tuple[str, ...] = ()
-    standard_sign: Literal[1, -1] = 1
-
-
-class CompiledStatement(_Frozen):
-    """One statement of a company over all its filings, newest period first.
-
-    Attributes:
-        frequency: Annual, quarterly (three months, and balances of quarterly reports), or year to date (six or nine
-            months); never mixed.
-        company: Whose, where a site has the reports of several.
-    """
-
-    kind: StatementKind
-    frequency: Frequency = "annual"
-    company: str | None = None
-    currency: str | None = None
-    unit_multiplier: int = 1
-    period_ends: tuple[date, ...]
-    rows: tuple[CompiledRow, ...]
-    checks: tuple[Check, ...] = ()
-
-
-class Restatement(_Frozen):
-    """A value that a later filing prints differently.
-
-    Attributes:
-        first: As first reported.
-        changes: Each later filing that changed it, oldest first; the last one holds.
-    """
-
-    statement: StatementKind
-    frequency: Frequency = "annual"
-    company: str | None = None
-    key: str = ""
-    label: str
-    period_end: date
-    first: Reported
-    changes: tuple[Reported, ...] = Field(min_length=1)
-
-
-class Missing(_Frozen):
-    """Something the result does not have, as in a fiscal year or a refused document."""
-
-    what: str
-    reason: str
-    url: str | None = None
-
-
-class News(_Frozen):
-    """What a compile has that the one before it had not.
-
-    Attributes:
-        filings: Documents.
-        restatements: Values that a later filing prints differently.
-        lines: The same for people, a line each.
-    """
-
-    filings: tuple[DocumentSummary, ...] = ()
-    restatements: tuple[Restatement, ...] = ()
-    lines: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether there is any."""
-        return bool(self.filings or self.restatements)
-
-
-class LlmSpent(_Frozen):
-    """What a job used of a language model; `cost_usd` is None when its prices are not known."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = None
-
-
-class FilingsResult(_Payload):
-    """The outcome of a `filings` job.
-
-    Attributes:
-        company_id: What the company's routes take.
-        discovered_count, created_count, downloaded_count: As in `DocumentsResult`.
-        news: What is new since the compile before; None when there was none.
-    """
-
-    company: Company
-    company_id: str | None = None
-    statements: tuple[CompiledStatement, ...] = ()
-    restatements: tuple[Restatement, ...] = ()
-    documents: tuple[DocumentSummary, ...] = ()
-    missing: tuple[Missing, ...] = ()
-    discovered_count: int = 0
-    created_count: int = 0
-    downloaded_count: int = 0
-    news: News | None = None
-    llm: LlmSpent | None = None

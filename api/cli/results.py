@@ -12,8 +12,8 @@ from rich.text import Text
 
 from api.cli.root import Usage
 from api.cli.screen import console, print_table, say
-from schemas.filings import CompiledCell, CompiledRow, CompiledStatement, FilingsResult
 from schemas.filings_handled import DocumentsResult
+from schemas.filings_result import CompiledCell, CompiledRow, CompiledStatement, FilingsResult
 
 TITLES = {"income_statement": "Income statement", "balance_sheet": "Balance sheet", "cash_flow": "Cash flow"}
 RESTATED = "*"

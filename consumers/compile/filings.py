@@ -16,16 +16,9 @@ from consumers.memo import Memo
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
 from consumers.store import compile_company
-from schemas.filings import (
-    CompileCompany,
-    Correction,
-    ExtractedDocument,
-    FilingsResult,
-    FilingsSpec,
-    LlmSpent,
-    Missing,
-)
+from schemas.filings import CompileCompany, ExtractedDocument, FilingsSpec
 from schemas.filings_handled import Unread
+from schemas.filings_result import Correction, FilingsResult, LlmSpent, Missing
 from schemas.names import WORK_STAGES
 from streams.policy import RetryPolicy, StagePolicy
 

@@ -18,19 +18,21 @@ from consumers.filings.normalise import normalise
 from schemas.filings import (
     STATEMENT_KINDS,
     Company,
+    DocumentType,
+    ExtractedDocument,
+    Frequency,
+    Period,
+    Statement,
+    StatementKind,
+)
+from schemas.filings_result import (
     CompiledCell,
     CompiledRow,
     CompiledStatement,
     DocumentSummary,
-    DocumentType,
-    ExtractedDocument,
     FilingsResult,
-    Frequency,
     Missing,
-    Period,
     Restatement,
-    Statement,
-    StatementKind,
 )
 
 if TYPE_CHECKING:

@@ -7,16 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from consumers.filings.checks import check
-from schemas.filings import (
-    CompiledCell,
-    CompiledRow,
-    CompiledStatement,
-    Correction,
-    FilingsResult,
-    Frequency,
-    Missing,
-    StatementKind,
-)
+from schemas.filings import Frequency, StatementKind
+from schemas.filings_result import CompiledCell, CompiledRow, CompiledStatement, Correction, FilingsResult, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

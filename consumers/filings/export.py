@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from consumers.filings.tidy import tidy
 
 if TYPE_CHECKING:
-    from schemas.filings import CompiledCell, CompiledStatement, FilingsResult, Frequency, StatementKind
+    from schemas.filings import Frequency, StatementKind
+    from schemas.filings_result import CompiledCell, CompiledStatement, FilingsResult
 
 SHEETS: Final[dict[StatementKind, str]] = {
     "income_statement": "Income statement",

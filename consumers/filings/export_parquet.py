@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from consumers.filings.tidy import tidy
 
 if TYPE_CHECKING:
-    from schemas.filings import FilingsResult
+    from schemas.filings_result import FilingsResult
 
 DIGITS: Final = (38, 6)
 """Of amounts: in all, and behind the point."""

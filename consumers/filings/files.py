@@ -9,7 +9,7 @@ import orjson
 
 from consumers.filings.export import csv_bytes, xlsx_bytes
 from consumers.filings.export_parquet import parquet_bytes
-from schemas.filings import FilingsResult
+from schemas.filings_result import FilingsResult
 from streams.errors import PermanentError
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from schemas.filings import ExtractedDocument, Reported, Row, Statement
+from schemas.filings import ExtractedDocument, Row, Statement
+from schemas.filings_result import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.filings import DocumentSummary, FilingsResult, News, Restatement
+from schemas.filings_result import DocumentSummary, FilingsResult, News, Restatement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

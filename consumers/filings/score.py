@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from consumers.filings.keys import KeyValue, keys_of
-from schemas.filings import FilingsResult, Statement
+from schemas.filings import Statement
+from schemas.filings_result import FilingsResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from schemas.filings import CompiledCell, CompiledRow, CompiledStatement
+    from schemas.filings_result import CompiledCell, CompiledRow, CompiledStatement
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from schemas.filings import FilingsResult
+    from schemas.filings_result import FilingsResult
 
 
 @dataclass(frozen=True, slots=True)

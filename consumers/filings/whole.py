@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from consumers.filings.companies import by_company, is_called
 from consumers.filings.compile import compile_filings
 from consumers.filings.corrections import CellPlace, corrected
-from schemas.filings import Company, Correction, ExtractedDocument, FilingsResult, Missing
+from schemas.filings import Company, ExtractedDocument
+from schemas.filings_result import Correction, FilingsResult, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from consumers.filings.corrections import CellPlace
 from consumers.store.memory import MemoryStore
 from consumers.store.models import CellCorrection, CompiledStatements, CompiledValue, Document, DocumentStatement
-from schemas.filings import Correction, ExtractedDocument, FilingsResult
+from schemas.filings import ExtractedDocument
+from schemas.filings_result import Correction, FilingsResult
 from streams.errors import TransientError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from consumers.store.compiling import CompileFn
     from consumers.store.database import Begin
     from consumers.store.deliveries import DeliveryStatus
-    from schemas.filings import FilingsResult
+    from schemas.filings_result import FilingsResult
 
 
 class NeedsDatabase(PermanentError):  # noqa: N818 - it says what is wrong

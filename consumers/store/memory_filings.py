@@ -19,7 +19,8 @@ from schemas.filings import ExtractedDocument
 if TYPE_CHECKING:
     from consumers.llm.client import Usage
     from consumers.store.database import Database
-    from schemas.filings import ClassifiedDocument, DownloadedDocument, FilingsResult
+    from schemas.filings import ClassifiedDocument, DownloadedDocument
+    from schemas.filings_result import FilingsResult
 
 
 class MemoryCompanies(Companies):

@@ -14,15 +14,7 @@ import pytest
 
 from consumers.filings.whole import compile_documents
 from consumers.store import Store, compile_company
-from schemas.filings import (
-    Cell,
-    Classification,
-    DownloadedDocument,
-    ExtractedDocument,
-    Period,
-    Row,
-    Statement,
-)
+from schemas.filings import Cell, Classification, DownloadedDocument, ExtractedDocument, Period, Row, Statement
 from tests.support.commands import Home
 
 REPORT = Classification(document_type="annual_report", confidence=0.9, fiscal_year=2023)

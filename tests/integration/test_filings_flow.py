@@ -29,7 +29,7 @@ from consumers.download import filings as download
 from consumers.replays.gather import Chosen
 from consumers.shadow import gathered, shadow
 from consumers.store import upgrade
-from schemas.filings import FilingsResult, News
+from schemas.filings_result import FilingsResult, News
 from tests.support.flow_place import TENANT, Place, place
 from tests.support.hostile_site import HostileSite
 from tests.support.report_pdf import BALANCE, CASH, COLUMNS, COVER, INCOME, typeset

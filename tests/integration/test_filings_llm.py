@@ -11,7 +11,8 @@ from consumers.filings.flow import flow
 from consumers.filings.llm_answers import READ_BY_MODEL, ModelStatement, checked, reconciled
 from consumers.net.politeness import Politeness, PolitenessPolicy
 from consumers.testing import InlineRun, run_inline, serve, settings_for
-from schemas.filings import FilingsResult, Statement
+from schemas.filings import Statement
+from schemas.filings_result import FilingsResult
 from tests.support.llm_server import LlmServer, llm_server
 from tests.support.report_pdf import BALANCE, CASH, COLUMNS, COVER, INCOME, typeset
 

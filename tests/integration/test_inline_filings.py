@@ -11,7 +11,7 @@ from api.demo.site import DemoSite
 from api.demo.web_pages import annual_report_path
 from consumers.filings.flow import flow
 from consumers.testing import run_inline, settings_for
-from schemas.filings import FilingsResult
+from schemas.filings_result import FilingsResult
 
 
 async def test_filings_are_compiled_without_servers_and_a_refused_report_makes_it_partial(tmp_path: Path) -> None:

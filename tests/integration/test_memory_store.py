@@ -12,18 +12,8 @@ import pytest
 
 from consumers.store import MemoryStore, NeedsDatabase, Store, compile_company
 from consumers.store.deliveries import DeliveryStatus
-from schemas.filings import (
-    Cell,
-    Classification,
-    Company,
-    DownloadedDocument,
-    ExtractedDocument,
-    FilingsResult,
-    Missing,
-    Period,
-    Row,
-    Statement,
-)
+from schemas.filings import Cell, Classification, Company, DownloadedDocument, ExtractedDocument, Period, Row, Statement
+from schemas.filings_result import FilingsResult, Missing
 
 URL = "https://ir.example/2023.pdf"
 GUESS = Classification(document_type="annual_report", confidence=0.6, fiscal_year=2023)

@@ -11,20 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.store import Store, compile_company
-from schemas.filings import (
-    Cell,
-    Classification,
-    Company,
-    CompiledCell,
-    CompiledRow,
-    CompiledStatement,
-    DownloadedDocument,
-    ExtractedDocument,
-    FilingsResult,
-    Period,
-    Row,
-    Statement,
-)
+from schemas.filings import Cell, Classification, Company, DownloadedDocument, ExtractedDocument, Period, Row, Statement
+from schemas.filings_result import CompiledCell, CompiledRow, CompiledStatement, FilingsResult
 from streams.errors import TransientError
 
 if TYPE_CHECKING:

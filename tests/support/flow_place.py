@@ -21,7 +21,7 @@ from consumers.resources import SharedResources
 from consumers.store import Store
 from consumers.submit import submit
 from consumers.worker.worker import Worker, WorkerOptions
-from schemas.filings import FilingsResult
+from schemas.filings_result import FilingsResult
 from schemas.jobs import JobRequest, NotifySpec
 from schemas.names import POOLS
 from schemas.settings import Settings

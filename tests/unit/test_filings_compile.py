@@ -11,16 +11,15 @@ from schemas.filings import (
     Cell,
     Classification,
     Company,
-    CompiledRow,
     DocumentType,
     ExtractedDocument,
-    FilingsResult,
     Period,
     Problem,
     Row,
     Statement,
     StatementKind,
 )
+from schemas.filings_result import CompiledRow, FilingsResult
 
 Lines = dict[str, tuple[float | None, ...]]
 

@@ -11,7 +11,8 @@ from consumers.filings.compile import compile_filings
 from consumers.filings.links import find_links
 from consumers.filings.match_rows import normalised
 from consumers.filings.report import read_report
-from schemas.filings import DownloadedDocument, ExtractedDocument, FilingsResult, FoundDocument
+from schemas.filings import DownloadedDocument, ExtractedDocument, FoundDocument
+from schemas.filings_result import FilingsResult
 
 SITE = "http://127.0.0.1:9/"
 

@@ -9,8 +9,8 @@ from openpyxl import load_workbook
 
 from consumers.filings.export import csv_bytes, xlsx_bytes
 from consumers.filings.report import read_report
-from schemas.filings import (
-    Company,
+from schemas.filings import Company
+from schemas.filings_result import (
     CompiledCell,
     CompiledRow,
     CompiledStatement,

@@ -12,13 +12,13 @@ from schemas.filings import (
     CrawlPage,
     DownloadedDocument,
     ExtractedDocument,
-    FilingsResult,
     FilingsSpec,
     FoundDocument,
     Period,
     Row,
     Statement,
 )
+from schemas.filings_result import FilingsResult
 
 
 def test_a_spec_needs_only_a_url() -> None:

@@ -23,17 +23,9 @@ from consumers.filings.standard import standardised
 from consumers.filings.tidy import tidy
 from consumers.notify.news import is_silent, news_in
 from consumers.testing import run_inline
-from schemas.filings import (
-    Classification,
-    CompiledCell,
-    CompiledRow,
-    CompiledStatement,
-    Correction,
-    ExtractedDocument,
-    FilingsResult,
-    News,
-)
+from schemas.filings import Classification, ExtractedDocument
 from schemas.filings_handled import Handled
+from schemas.filings_result import CompiledCell, CompiledRow, CompiledStatement, Correction, FilingsResult, News
 from streams.errors import PermanentError
 from streams.record import JobRecord
 from tests.support.report_pdf import BALANCE, COLUMNS, typeset
