@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import problems
 from api.bodies import describe_bodies
-from api.dashboard import changes, door, pages
+from api.dashboard import changes, door, insight, pages
 from api.dashboard.board import Board
 from api.gate import BODY_BYTES, BODY_S, Gate
 from api.routes import (
@@ -141,7 +141,7 @@ def create_app(
         websites,
     ):
         app.include_router(routes.router, prefix=API)
-    for router in (live.root, health.router, leads.router, door.router, changes.router, pages.router):
+    for router in (live.root, health.router, leads.router, door.router, changes.router, pages.router, insight.router):
         app.include_router(router)
     app.add_middleware(Trail)
     app.add_middleware(

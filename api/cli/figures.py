@@ -24,7 +24,7 @@ def show(
     """Show throughput, failures and durations by stage and flow, over all tenants."""
     from api.cli.lookup import here
     from api.figures import figures
-    from consumers.analytics.windows import fullest_of, summed
+    from consumers.analytics.shown import fullest_of, summed
 
     async def ask() -> dict[str, Any]:
         async with here() as services:

@@ -35,6 +35,7 @@ class Field:
         choices: Of a `choice`.
         is_hidden: It comes with the link and is not asked.
         to_query: It goes into the query instead.
+        times: What a number is multiplied by: asked in hours, sent in seconds.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Field:
     choices: Sequence[str] = ()
     is_hidden: bool = False
     to_query: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Action:
         is_hard: It cannot be undone.
         each: The argument that may be given many times: the route is asked once for each.
         back: Where one goes when it is done; ``{name}`` stands for an argument.
+        shows: The template of a page of what the route answers, shown instead of going back.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Action:
     each: str = ""
     back: str = "/"
     done: str = "Done."
+    shows: str = ""
 
     def is_for(self, visit: Visit) -> bool:
         """Whether a person may use it."""
@@ -144,7 +148,7 @@ def _read(field: Field, text: str) -> Any:
             ) from None
     if field.kind == "number":
         try:
-            number = float(text)
+            number = float(text) * field.times
         except ValueError:
             raise Problem(
                 "invalid-request",
@@ -209,6 +213,35 @@ ACTIONS: Final[Mapping[str, Action]] = {
                 Field("stage", "Stage", "choice", choices=STAGES), Field("flow", "Flow"), Field("reason", "Reason"),
                 Field("host", "Host"), Field("all", "All of them", "flag", "when nothing above is named"),
             ), is_hard=True, back="/dlq", done="Given up.",
+        ),
+        Action(
+            "incident.retry", "Redrive incident {incident}",
+            "All its letters go back to work at the pace given, at most 10,000 at once; those in quarantine stay.",
+            "Redrive", "POST", "dlq/incidents/{incident}/retry", fields=(
+                Field("rate", "Letters a second", "number", value="50"),
+                Field("limit", "Letters", "number", value="10000", is_hidden=True),
+            ), back="/incidents", done="They go back to work.",
+        ),
+        Action(
+            "shadow.run", "Run in shadow",
+            "They run with today's code, one after the other, and nothing comes of it outside: no result is written, "
+            "no mail or webhook is sent. What would be different is shown; that may take a while.",
+            "Run in shadow", "POST", "replays/shadow", fields=(
+                Field("select.jobs", "Job ids, at most 20", "list", is_required=True),
+                Field("from_stage", "From stage", "choice", value="extract", choices=STAGES),
+            ), back="/replays", shows="shadow.html",
+        ),
+        Action(
+            "alert.silence", "Silence {rule}", "Nobody is told of it for a while. It goes on deciding.", "Silence",
+            "PUT", "alerts/{rule}/silence", fields=(
+                Field("for_s", "Hours", "number", value="1", is_required=True, times=3_600), _REASON,
+            ), of_the_house=True, back="/alerts", done="Silenced.",
+        ),
+        Action(
+            "alert.tell", "End the silence of {rule}", "What fires or is over from now on is told again.",
+            "End the silence", "PUT", "alerts/{rule}/silence",
+            fields=(Field("for_s", "Seconds", "number", value="0", is_hidden=True, is_required=True),),
+            of_the_house=True, back="/alerts", done="It is told again.",
         ),
         Action(
             "pause.add", "Pause", "Nothing of it starts from now on. What runs runs on.", "Pause", "POST", "pauses",

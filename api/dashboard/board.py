@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from api.control import pause_view
+from api.figures import kept_of
 from api.fleet import streams
 from consumers.doctor.examine import at_a_glance
 from consumers.worker.presence import presence
@@ -188,11 +189,17 @@ class Board:
             "oldest_s": max(one["oldest_s"] for one in stages), "dead": dead, "workers": len(workers),
             "slots": sum(sum(one["slots"].values()) for one in workers),
             "in_hand": sum(one["in_hand"] for one in workers),
-            "pauses": pauses, "findings": self._findings,
+            "alerts": await self._alerts(services), "pauses": pauses, "findings": self._findings,
         }  # fmt: skip
         self._taken_at = time.monotonic()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    async def _alerts(self, services: Services) -> dict[str, Any]:
+        """How many alerts fire, and whether nobody decides that any more."""
+        kept = kept_of(services)
+        firing = sum(one.is_firing for one in (await kept.alerts()).values())
+        return {"firing": firing, "is_stale": bool(firing) and (await kept.state())["is_stale"]}
 
     async def _look(self, services: Services) -> None:
         if time.monotonic() - self._findings_at < FINDINGS_S and self._findings_at:

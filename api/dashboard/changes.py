@@ -49,13 +49,15 @@ async def _carried_out(visit: Visit, name: str) -> Response:
         arguments = given | ({action.each: target} if action.each else {})
         try:
             query, body = action.request(arguments)
-            await visit.api.send(action.method, action.target(arguments), query, None if query else body)
+            answer = await visit.api.send(action.method, action.target(arguments), query, None if query else body)
             done += 1
         except Problem as problem:
             refused.append((target, problem))
     if refused:
         return _question(visit, action, form, refused=refused, is_done=done)
     back = inner(str(form.get("back") or ""))
+    if action.shows:
+        return page(visit, action.shows, action=action, asked=body, answer=answer, back=back)
     if back == "/":
         back = action.text(action.back, given) if len(targets) == 1 else action.back.partition("{")[0].rstrip("/")
     return RedirectResponse(f"{back}{'&' if '?' in back else '?'}done={action.name}", 303)

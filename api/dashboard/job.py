@@ -92,19 +92,25 @@ async def job_facts(visit: Visit, job_id: str) -> dict[str, Any]:
     rows = tree(trace, int(time.time() * 1_000))
     ended = found.has_ended
     leads = _or_problem(visit, "leads", job_id=job_id, limit=100) if found.view.flow == "leads" else _nothing()
-    result, artifacts, logs, letters, waiting, listed = await asyncio.gather(
+    result, artifacts, logs, letters, waiting = await asyncio.gather(
         _or_problem(visit, f"jobs/{job_id}/result") if ended else _nothing(),
         _or_problem(visit, f"jobs/{job_id}/artifacts"), _or_problem(visit, f"jobs/{job_id}/logs", limit=500),
-        _letters(visit, found), _waits(services, found), leads,
+        _letters(visit, found), _waits(services, found),
     )  # fmt: skip
+    listed, memo = await asyncio.gather(leads, _or_problem(visit, f"jobs/{job_id}/memo"))
     spec = found.record.spec if found.record is not None else found.past.spec if found.past is not None else None
     return {
         "job": found.view.model_dump(mode="json"), "is_live": not ended, "spec": spec or {}, "rows": rows[:ROWS],
         "rows_left": max(0, len(rows) - ROWS), "trace": trace,
         "events": [_event(one) for one in entries[-EVENTS:]][::-1], "result": result, "artifacts": artifacts,
-        "logs": logs, "letters": letters, "waits": waiting, "width": WIDTH,
+        "logs": logs, "memo": memo, "letters": letters, "waits": waiting, "width": WIDTH,
         "leads": (listed or {}).get("items", []), "api": f"/api/v1/jobs/{quote(job_id)}",
     }  # fmt: skip
+
+
+async def as_it_was(visit: Visit, job_id: str, at: str) -> dict[str, Any] | None:
+    """The job at an instant, or why that is not known; None when no instant is asked."""
+    return await _or_problem(visit, f"jobs/{job_id}", at=at) if at else None
 
 
 def tree(trace: JobTrace, now_ms: int) -> list[Row]:

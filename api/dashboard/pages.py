@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.auth import Caller, Follower
 from api.dashboard.board import Board
-from api.dashboard.job import job_facts
+from api.dashboard.job import as_it_was, job_facts
 from api.dashboard.reference import sections_of
 from api.dashboard.render import page, problem_page
 from api.dashboard.visit import Visit, visit_of
@@ -82,18 +82,19 @@ async def jobs(
         flows = sorted(services_of(request).flows.by_name)
         return page(
             visit, "jobs.html", jobs=found["items"], flows=flows, given=given,
-            more=_more("/jobs", given, found["next"]), is_first=cursor is None,
+            more=older("/jobs", given, found["next"]), is_first=cursor is None,
         )  # fmt: skip
 
     return await shown(request, show)
 
 
 @router.get("/jobs/{job_id}")
-async def job(request: Request, job_id: str) -> Response:
-    """Everything about a job."""
+async def job(request: Request, job_id: str, at: Annotated[str, Query(max_length=40)] = "") -> Response:
+    """Everything about a job; with `at`, also how it was at that instant."""
 
     async def show(visit: Visit) -> Response:
-        return page(visit, "job.html", **await job_facts(visit, job_id))
+        facts = await job_facts(visit, job_id)
+        return page(visit, "job.html", **facts, at=at, then=await as_it_was(visit, job_id, _instant(at)))
 
     return await shown(request, show)
 
@@ -135,7 +136,7 @@ async def stream(request: Request, name: str, cursor: Annotated[str | None, Quer
         entries = await visit.api.get(f"streams/{name}/entries", cursor=cursor, limit=100)
         return page(
             visit, "stream.html", name=name, entries=entries["items"],
-            more=_more(f"/streams/{quote(name)}", {}, entries["next"]),
+            more=older(f"/streams/{quote(name)}", {}, entries["next"]),
         )  # fmt: skip
 
     return await shown(request, show)
@@ -159,7 +160,7 @@ async def dead_letters(
         flows = sorted(services_of(request).flows.by_name)
         return page(
             visit, "dlq.html", letters=found["items"], given=given, flows=flows,
-            more=_more("/dlq", given, found["next"]),
+            more=older("/dlq", given, found["next"]),
         )  # fmt: skip
 
     return await shown(request, show)
@@ -182,7 +183,7 @@ async def schedules(request: Request, cursor: Annotated[str | None, Query(max_le
     async def show(visit: Visit) -> Response:
         found = await visit.api.get("schedules", cursor=cursor, limit=100)
         return page(
-            visit, "schedules.html", schedules=found["items"], more=_more("/schedules", {}, found["next"])
+            visit, "schedules.html", schedules=found["items"], more=older("/schedules", {}, found["next"])
         )  # fmt: skip
 
     return await shown(request, show)
@@ -205,7 +206,7 @@ async def replays(request: Request, cursor: Annotated[str | None, Query(max_leng
 
     async def show(visit: Visit) -> Response:
         found = await visit.api.get("replays", cursor=cursor)
-        return page(visit, "replays.html", replays=found["items"], more=_more("/replays", {}, found["next"]))
+        return page(visit, "replays.html", replays=found["items"], more=older("/replays", {}, found["next"]))
 
     return await shown(request, show)
 
@@ -221,7 +222,7 @@ async def replay(
         found = await visit.api.get("jobs", replay=replay_id, cursor=cursor)
         return page(
             visit, "replay.html", replay=told, jobs=found["items"],
-            more=_more(f"/replays/{quote(replay_id)}", {}, found["next"]),
+            more=older(f"/replays/{quote(replay_id)}", {}, found["next"]),
         )  # fmt: skip
 
     return await shown(request, show)
@@ -242,7 +243,7 @@ async def audit_log(
         found = await visit.api.get("audit_log", **given, cursor=cursor)
         return page(
             visit, "audit-log.html", entries=found["items"], given=given,
-            more=_more("/audit-log", given, found["next"]),
+            more=older("/audit-log", given, found["next"]),
         )  # fmt: skip
 
     return await shown(request, show)
@@ -285,7 +286,7 @@ def _board(request: Request) -> Board:
     return board
 
 
-def _more(path: str, given: dict[str, str], cursor: str | None) -> str:
+def older(path: str, given: dict[str, str], cursor: str | None) -> str:
     """The address of the page behind this one; empty at the end."""
     if cursor is None:
         return ""

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "text/html; charset=utf-8"
 NAV: Final = (
-    ("/", "Overview"), ("/jobs", "Jobs"), ("/workers", "Workers"), ("/streams", "Streams"), ("/dlq", "Dead letters"),
-    ("/schedules", "Schedules"), ("/limits", "Limits & pauses"), ("/replays", "Replays"), ("/audit-log", "Audit log"),
+    ("/", "Overview"), ("/jobs", "Jobs"), ("/workers", "Workers"), ("/streams", "Streams"), ("/analytics", "Analytics"),
+    ("/alerts", "Alerts"), ("/dlq", "Dead letters"), ("/incidents", "Incidents"), ("/schedules", "Schedules"),
+    ("/limits", "Limits & pauses"), ("/replays", "Replays"), ("/audit-log", "Audit log"),
 )  # fmt: skip
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _KIB: Final = 1_024

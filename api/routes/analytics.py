@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
@@ -19,7 +19,7 @@ from api.live import place_of
 from api.problems import Problem
 from api.routes.live import EventStream
 from api.services import Services, services_of
-from consumers.analytics.keep import Silence, silence_view
+from consumers.analytics.keep import Silence, news_view, silence_view
 from consumers.analytics.rules import RULES
 from schemas.jobs import Asked
 
@@ -60,6 +60,12 @@ async def get_analytics(
 async def list_alerts(request: Request, _: Reader) -> Response:
     """Every alert rule by what it is about, with its figure and threshold; what fires first."""
     return items(await alert_views(services_of(request)))
+
+
+@router.get("/alerts/news")
+async def alert_news(request: Request, _: Reader, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Response:
+    """What fired and what was over of late, the newest first; a week is kept."""
+    return items(await kept_of(services_of(request)).recent(limit))
 
 
 @router.get("/alerts/events")
@@ -120,8 +126,5 @@ async def _news(services: Services, place: str) -> AsyncGenerator[bytes]:
 
 
 def _event(entry_id: str, raw: dict[bytes, bytes]) -> bytes:
-    fields: dict[str, Any] = {name.decode(): value.decode("utf-8", "replace") for name, value in raw.items()}
-    for name in ("value", "threshold"):
-        fields[name] = float(fields[name])
-    fields |= {"id": entry_id, "silenced": fields["silenced"] == "1"}
+    fields = news_view(entry_id, raw)
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (entry_id.encode(), fields["type"].encode(), orjson.dumps(fields))

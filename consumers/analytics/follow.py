@@ -15,7 +15,8 @@ from redis.exceptions import ResponseError
 from consumers.agents import BrokerlessApp
 from consumers.agents.pulled import PulledChannel
 from consumers.analytics.cells import MEMORY_MS, PANE_MS, Cell, Counter, Place
-from consumers.analytics.windows import REACH_MS, Windows, is_too_late
+from consumers.analytics.shown import REACH_MS
+from consumers.analytics.windows import Windows, is_too_late
 from streams.connect import AWAY, connect, is_cluster
 
 if TYPE_CHECKING:

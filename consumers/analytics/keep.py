@@ -102,6 +102,11 @@ class Kept:
         told: str = entry_id.decode()
         return told
 
+    async def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The newest news, the newest first."""
+        rows = await self._client.xrevrange(self.news, count=limit)
+        return [news_view(entry_id.decode(), raw) for entry_id, raw in rows]
+
     async def silences(self) -> dict[str, Silence]:
         """Rules that nobody is told of now."""
         now_ms = time.time() * 1_000
@@ -117,3 +122,11 @@ class Kept:
 def silence_view(silence: Silence) -> dict[str, Any]:
     """As it is kept and shown."""
     return {"rule": silence.rule, "until_ms": silence.until_ms, "by": silence.by, "reason": silence.reason}
+
+
+def news_view(entry_id: str, raw: dict[bytes, bytes]) -> dict[str, Any]:
+    """A piece of news as it is shown."""
+    fields: dict[str, Any] = {name.decode(): value.decode("utf-8", "replace") for name, value in raw.items()}
+    for name in ("value", "threshold"):
+        fields[name] = float(fields[name])
+    return fields | {"id": entry_id, "silenced": fields["silenced"] == "1"}

@@ -21,8 +21,8 @@ from consumers.analytics.follow import Follower
 from consumers.analytics.keep import Kept
 from consumers.analytics.queues import Queue, queues
 from consumers.analytics.rules import Alert, StageFigures, Thresholds, decide, readings
+from consumers.analytics.shown import WINDOWS
 from consumers.analytics.tell import Teller
-from consumers.analytics.windows import WINDOWS
 from consumers.net.fetch import Fetcher, FetcherConfig
 from streams.connect import AWAY, connect
 from streams.errors import MillraceError

@@ -133,7 +133,7 @@ def readings(
         rate = figures.failed / ended if ended >= LEAST_ENDED else 0.0
         said = f"{rate:.1%} of what ended at {stage} in the last 5 minutes failed"
         yield Reading("failure_rate", stage, rate, thresholds.failure_rate, said)
-    quiet_minutes = quiet_s / 60 if open_tasks else 0.0
+    quiet_minutes = max(0.0, quiet_s) / 60 if open_tasks else 0.0
     said = f"nothing has finished for {quiet_minutes:.0f} minutes, and {open_tasks} tasks are open"
     yield Reading("nothing_finished", "", quiet_minutes, thresholds.quiet_minutes, said)
     said = f"{dead} dead letters more than a quarter of an hour ago"

@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from api.dashboard.render import NAV
+from consumers.analytics.rules import Alert
 from streams.pauses import Pauses
 from tests.browser.conftest import opened
 from tests.support.api_place import ApiPlace, until
+from tests.support.dashboard import HOSTILE, published
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -170,9 +172,21 @@ async def test_pages_fit_a_phone_and_name_every_control_in_light_and_dark(place:
         await place.ended(job)
         await place.call("POST", "pauses", {"flow": "noop", "reason": "a long reason " * 12})
         (letter,) = (await place.call("GET", f"dlq?job={job}")).body["items"]
+        kept = await published(place, round(time.time() * 1_000))
+        fires = Alert(
+            "failure_rate", "extract", is_firing=True, since_ms=1, value=0.4, threshold=0.05, said=HOSTILE * 3
+        )
+        await kept.note([fires, Alert("dlq_growing", "", value=1, threshold=50, said="1 dead letter more")])
+        await kept.tell(fires, 0, is_silenced=False)
+        await place.call("PUT", "alerts/dlq_growing/silence", {"for_s": 3600, "reason": "known"})
+        (incident,) = (await place.call("GET", "dlq/incidents")).body["items"]
         paths = [path for path, _ in NAV]
         paths += [
             f"/jobs/{job}",
+            f"/jobs/{job}?at=2099-01-01T00:00",
+            "/analytics?window=1m",
+            f"/incidents/{incident['id']}",
+            "/do/alert.silence?rule=failure_rate",
             f"/dlq/{letter['dead_id']}",
             "/streams/crawl",
             "/docs",
@@ -185,8 +199,14 @@ async def test_pages_fit_a_phone_and_name_every_control_in_light_and_dark(place:
         ]
         for context in contexts:
             async with opened(place, **context) as page:
-                for path in paths:
-                    await page.goto(path)
+                for path in [*paths, "in shadow"]:
+                    if path == "in shadow":
+                        await page.goto(f"/incidents/{incident['id']}")
+                        await page.get_by_role("link", name="Try these on today's code").click()
+                        await page.get_by_role("dialog").get_by_role("button", name="Run in shadow").click()
+                        await page.get_by_role("heading", name="In shadow, with today's code").wait_for()
+                    else:
+                        await page.goto(path)
                     wider = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
                     assert wider <= 0, (path, context)
                     assert await page.evaluate(NAMELESS) == [], path

@@ -8,10 +8,13 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from api.sessions import COOKIE
+from consumers.analytics.keep import Kept
 
 if TYPE_CHECKING:
     from tests.support.api_place import ApiPlace
 
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+MINUTE_MS = 60_000
 TOKEN = re.compile(r'data-csrf="([0-9a-f]{64})"')
 
 
@@ -77,3 +80,30 @@ class Visitor:
     @property
     def session_id(self) -> str:
         return self.cookies.get(COOKIE, "")
+
+
+def row(stage: str, **more: Any) -> dict[str, Any]:
+    """A row of a window."""
+    spread = {"p50": 0.25, "p95": 2.5, "p99": None, "max": 3.0}
+    counts = {"opened": 9, "done": 1_234, "failed": 6, "retried": 2, "reclaimed": 0, "redriven": 0, "per_s": 4.5}
+    names = {"tenant": "default", "stage": stage, "flow": "probe", "host": ""}
+    return {**names, **counts, "failure_rate": 0.0048, "run_s": spread, "whole_s": spread, **more}
+
+
+async def published(place: ApiPlace, at_ms: int) -> Kept:
+    """What the analytics process would have left at an instant."""
+    kept = Kept(place.services.client, place.services.keys)
+    begin_ms = at_ms // MINUTE_MS * MINUTE_MS
+    windows = [
+        {"from_ms": begin_ms - ago * MINUTE_MS, "to_ms": begin_ms + (1 - ago) * MINUTE_MS, "is_over": ago > 0,
+         "rows": [row("crawl", host=HOSTILE), row("extract", tenant="others", done=77_777)]}
+        for ago in range(2)
+    ]  # fmt: skip
+    queue = {"waiting": 4_321, "held": 3, "oldest_ms": at_ms - 125_000}
+    place_of = {"tenant": "default", "stage": "crawl", "flow": "probe", "host": HOSTILE}
+    state = {
+        "at_ms": at_ms, "is_restored": True, "late": 0, "queues": {"crawl": queue},
+        "open": [{**place_of, "open": 5, "oldest_ms": at_ms - 3_700_000}],
+    }  # fmt: skip
+    await kept.publish({"1m": windows}, state)
+    return kept

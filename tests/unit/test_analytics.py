@@ -138,3 +138,9 @@ def test_a_rule_is_broken_beyond_its_threshold(
     found = readings({"crawl": stage}, open_tasks=open_tasks, quiet_s=quiet_s, dead=dead, thresholds=THRESHOLDS)
     broken = [one.rule for one in found if one.value > one.threshold]
     assert broken == ([rule] if rule else [])
+
+
+def test_a_clock_that_is_behind_the_last_task_is_no_negative_silence() -> None:
+    found = {one.rule: one for one in readings({}, open_tasks=3, quiet_s=-2.0, dead=0, thresholds=THRESHOLDS)}
+    assert found["nothing_finished"].value == 0.0
+    assert "for 0 minutes" in found["nothing_finished"].said

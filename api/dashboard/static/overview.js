@@ -59,12 +59,17 @@ function minute(history) {
 
 let shown = "";
 function problems(board) {
-  const key = JSON.stringify([board.dead, board.pauses, board.findings]);
+  const key = JSON.stringify([board.dead, board.alerts, board.pauses, board.findings]);
   if (key === shown) return;
   shown = key;
   const list = document.getElementById("problems");
   const lines = [];
   if (board.dead) lines.push(line("warn", "/dlq", `${board.dead.toLocaleString("en")} dead letter${board.dead === 1 ? "" : "s"}`));
+  if (board.alerts.firing) {
+    const { firing, is_stale: isStale } = board.alerts;
+    const text = `${firing} ${firing === 1 ? "alert fires" : "alerts fire"}`;
+    lines.push(line("warn", "/alerts", text + (isStale ? ", as it was when the analytics process stopped" : "")));
+  }
   for (const one of board.pauses) {
     lines.push(line("note", "/limits", `${one.kind} ${one.name} is paused${one.reason ? `: ${one.reason}` : ""}`));
   }
