@@ -194,6 +194,47 @@ async def _reports(everything: Everything, here: str, tenant: str) -> None:
     refused = await get(f"{here}/visibility")
     assert refused["status"] == "not_measured"
     assert "llm_http_401" in refused["reason"]
+    result = (await get(here))["result"]
+    assert "geo-brand-not-mentioned" in {one["rule"] for one in result["not_measured"]}
+    assert result["outcomes"]["geo-brand-not-mentioned"] == {"not_measured": 1}
+
+
+async def test_what_is_measured_later_is_judged_as_if_it_had_been_measured_at_once(everything: Everything) -> None:
+    get, speed = everything.get, everything.services["speed"]
+    asked = {"url": everything.site.url, "geo": False, "external_intel": False, "report": False}
+
+    async def of(here: str) -> tuple[Any, ...]:
+        shown = (await get(here))["result"]
+        issues = {
+            (one["rule"], one["url"], one["evidence"]) for one in (await get(f"{here}/issues?limit=200"))["items"]
+        }
+        start = (await get(f"{here}/pages"))["items"][0]
+        told = [(one["rule"], one["count"], one["pages"]) for one in shown["issues"]]
+        plan = [(one["rule"], one["effect"], one["change"]) for one in shown["fix_plan"]]
+        not_measured = sorted(one["rule"] for one in shown["not_measured"])
+        sums = (shown["issue_count"], shown["rules"], shown["outcomes"], shown["scores"], start["issues"])
+        return (issues, told, plan, not_measured, *sums)
+
+    at_once = f"audits/{(await everything.done('POST', 'audits', asked))['job_id']}"
+    here = f"audits/{(await everything.done('POST', 'audits', asked | {'pagespeed': False}))['job_id']}"
+    before = await of(here)
+    assert "perf-lcp" in before[3]
+    assert "perf-lcp" not in {one[0] for one in before[0]}
+
+    await everything.done("POST", f"{here}/pagespeed")
+    measured = await of(here)
+    assert measured == await of(at_once)
+    assert {one[1:] for one in measured[0] if one[0] == "perf-lcp"} == {
+        (everything.site.url, f"{run}: 4,100 ms, more than 2,500 ms (poor)") for run in ("mobile", "desktop")
+    }
+    shown = await get(here)
+    assert shown["score"] == shown["result"]["scores"]["overall"]
+    assert shown["result"]["comparison"]["new"] == 0
+    assert "Largest Contentful Paint" in await get(f"{here}/report.md")
+
+    speed.refuses = [(403, {"error": {"message": "The daily rate limit is used up"}})]
+    await everything.done("POST", f"{here}/pagespeed")
+    assert await of(here) == before
 
 
 async def _another_tenant(everything: Everything, here: str, namespace: str) -> None:
