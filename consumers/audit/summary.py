@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from consumers.audit.rules import Rule
+    from schemas.audit_result import AuditResult
 
 MAX_EXAMPLES: Final = 5
 MAX_URLS: Final = 50
@@ -117,6 +118,20 @@ def unmeasured_of(outcomes: Mapping[str, Counter[Status]], whys: Mapping[str, st
         for rule, outcome in outcomes.items()
         if outcome[Status.NOT_MEASURED] and not outcome[Status.FAILED] and not outcome[Status.PASSED]
     )
+
+
+def headline_of(result: AuditResult, *, has_report: bool) -> tuple[str, ...]:
+    """The score, what there is to do, and where to read on."""
+    by_severity = Counter(dict.fromkeys(SEVERITIES, 0))
+    for one in result.issues:
+        by_severity[one.severity] += one.count
+    found = ", ".join(f"{count} {name}" for name, count in by_severity.items() if count)
+    lines = [f"{result.url}: score {result.scores.overall:g} of 100, {result.issue_count} findings ({found or 'none'})"]
+    if (than := result.comparison) is not None:
+        lines.append(f"since the last audit: {than.new} new, {than.fixed} fixed, {than.persisting} as before")
+    at = f"/api/v1/audits/{result.audit_id}"
+    lines.append(f"below the API's address: {at}" + (f", the report at {at}/report.pdf" if has_report else ""))
+    return tuple(lines)
 
 
 def outcomes_of(outcomes: Mapping[str, Counter[Status]]) -> dict[str, dict[str, int]]:

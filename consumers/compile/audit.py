@@ -16,7 +16,15 @@ from consumers.audit.page import to_json
 from consumers.audit.profile import profile_of
 from consumers.audit.reporting import write_report
 from consumers.audit.rules import Status
-from consumers.audit.summary import fix_plan_of, issues_of, outcomes_of, rule_counts, scores_of, unmeasured_of
+from consumers.audit.summary import (
+    fix_plan_of,
+    headline_of,
+    issues_of,
+    outcomes_of,
+    rule_counts,
+    scores_of,
+    unmeasured_of,
+)
 from consumers.audit.wording import worded
 from consumers.compile.audit_issues import Issues
 from consumers.compile.audit_parts import measure_parts
@@ -85,7 +93,9 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
     plan = await worded(result.fix_plan, ctx) if spec.external_intel else result.fix_plan
     geo = geo_of(site, profile, result.issues)
-    result = result.model_copy(update={"parts": parts, "geo": geo, "fix_plan": plan})
+    result = result.model_copy(
+        update={"parts": parts, "geo": geo, "fix_plan": plan, "headline": headline_of(result, has_report=spec.report)}
+    )
     await ctx.store.audits.finish(
         ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
     )

@@ -18,6 +18,7 @@ from consumers.audit.judging import (
 from consumers.audit.rules import Status
 from consumers.audit.summary import (
     fix_plan_of,
+    headline_of,
     issue_order,
     issues_of,
     outcomes_of,
@@ -78,6 +79,7 @@ async def judge_again(audit: Audit, ctx: StageContext) -> None:
     result = _renewed(result, issues.tallies, outcomes, changed).model_copy(update={"parts": parts})
     if any(one.wording for one in result.fix_plan):
         result = result.model_copy(update={"fix_plan": await _worded(result.fix_plan, ctx)})
+    result = result.model_copy(update={"headline": headline_of(result, has_report=True)})
     await store.change(audit.job_id, audit.revision, result.model_dump(mode="json"), tenant=tenant, page=page)
 
 
