@@ -129,6 +129,8 @@ class AuditResult(_Result):
         issues: By rule, the worst first.
         parts: What was measured beside the crawl, by kind; ``status`` is ``measured`` or ``not_measured``.
         geo: AI-crawler access, llms.txt, structured data, answerability, authorship, freshness.
+        outcomes: Rule -> status -> pages that it was put to; of a rule of the site, once.
+        headline: What a mail about it begins with, a line each.
         missing: What could not be had.
     """
 
@@ -146,4 +148,6 @@ class AuditResult(_Result):
     geo: dict[str, Any]
     parts: dict[str, Any]
     is_complete: bool
+    outcomes: dict[str, dict[str, int]] = {}
+    headline: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

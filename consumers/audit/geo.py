@@ -39,5 +39,10 @@ def geo_of(site: Site, profile: Profile, issues: Iterable[Issue]) -> dict[str, A
         **quality_of(site),
         "llms_txt": probes.llms_txt is not None and probes.llms_txt.status == 200,  # noqa: PLR2004 - it is there
         "profile": {name: value for name, value in asdict(profile).items() if name != "terms"},
-        "issues": {one.rule: one.count for one in issues if one.category == "geo" and one.count},
+        "issues": geo_issues(issues),
     }
+
+
+def geo_issues(issues: Iterable[Issue]) -> dict[str, int]:
+    """How often each GEO rule failed."""
+    return {one.rule: one.count for one in issues if one.category == "geo" and one.count}

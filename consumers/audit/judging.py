@@ -14,16 +14,26 @@ from consumers.audit.document import Document, Lighthouse, headers_of
 from consumers.audit.examine import findings_of, page_of
 from consumers.audit.page import read_page
 from consumers.audit.profile import TermCounter
-from consumers.audit.rules import Context, Fetched, Status, Verdict, audit_page, audit_site
+from consumers.audit.rules import RULES, Context, Fetched, Status, Verdict, audit_page, audit_site
 from consumers.audit.site import Probes, Site, Sitemap, TextFile, Tls
 from consumers.net import robots, urls
 from schemas.audit import KeptClass, KeptErrand, KeptPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SITEMAP: Final = TypeAdapter(Sitemap)
 OK: Final = 200
+
+NEED_LIGHTHOUSE: Final = frozenset(
+    rule.id
+    for rule in RULES.values()
+    if rule.on_page is not None and {"lighthouse", "browser"}.intersection(rule.needs)
+)
+"""Page rules that Lighthouse's runs decide; it runs on the start page alone."""
+
+NEED_ANSWERS: Final = frozenset(rule.id for rule in RULES.values() if "llm" in rule.needs)
+"""Site rules that a language model's answers decide."""
 
 
 @dataclass(slots=True)
@@ -86,14 +96,8 @@ class Tally:
             self.pages["errors"] += 1
         elif page.get("is_html"):
             self.pages["html"] += 1
-        for status, rules in (
-            (Status.FAILED, {one.rule for one in kept.findings}),
-            (Status.PASSED, kept.passed),
-            (Status.NOT_APPLICABLE, kept.not_applicable),
-            (Status.NOT_MEASURED, kept.not_measured),
-        ):
-            for rule in rules:
-                self.outcomes.setdefault(rule, Counter())[status] += 1
+        for rule, status in statuses_of(kept):
+            self.outcomes.setdefault(rule, Counter())[status] += 1
         return kept
 
 
@@ -129,29 +133,52 @@ class SiteReader:
         return site
 
     def _measured(self, kept: KeptPage) -> KeptPage:
-        """The start page with what Lighthouse measured of it: rules that wanted that are put again."""
         runs = lighthouse_of(self.tally.parts.get("pagespeed"))
         is_start = (kept.via == "start" or (kept.via == "redirect" and not kept.depth)) and not kept.page["redirects"]
-        if not runs or not is_start or not kept.not_measured:
-            return kept
-        context = Context(today=today(), home_url=kept.url, lighthouse=runs)
-        again = audit_page(page_of(kept), context, only=frozenset(kept.not_measured))
-        by_status = {status: [one.rule for one in again if one.status is status] for status in Status}
-        findings = [finding for one in again if one.status is Status.FAILED for finding in findings_of(one)]
-        return kept.model_copy(
-            update={
-                "findings": (*kept.findings, *findings),
-                "passed": (*kept.passed, *by_status[Status.PASSED]),
-                "not_applicable": (*kept.not_applicable, *by_status[Status.NOT_APPLICABLE]),
-                "not_measured": tuple(by_status[Status.NOT_MEASURED]),
-            }
-        )
+        return with_lighthouse(kept, runs) if runs and is_start else kept
 
     def _add(self, site: Site) -> None:
         for kept in self._waiting:
             self.counter.add(kept)
             site.add(page_of(kept))
         self._waiting = []
+
+
+def with_lighthouse(kept: KeptPage, runs: tuple[Lighthouse, ...]) -> KeptPage:
+    """The start page with the rules put again that look at what Lighthouse measured of it; see `NEED_LIGHTHOUSE`."""
+    again = audit_page(page_of(kept), Context(today=today(), home_url=kept.url, lighthouse=runs), only=NEED_LIGHTHOUSE)
+    put = {one.rule for one in again}
+    by_status = {status: [one.rule for one in again if one.status is status] for status in Status}
+    findings = [finding for one in again if one.status is Status.FAILED for finding in findings_of(one)]
+
+    def renewed(rules: Iterable[str], status: Status) -> tuple[str, ...]:
+        return (*(one for one in rules if one not in put), *by_status[status])
+
+    return kept.model_copy(
+        update={
+            "findings": (*(one for one in kept.findings if one.rule not in put), *findings),
+            "passed": renewed(kept.passed, Status.PASSED),
+            "not_applicable": renewed(kept.not_applicable, Status.NOT_APPLICABLE),
+            "not_measured": renewed(kept.not_measured, Status.NOT_MEASURED),
+        }
+    )
+
+
+def of_visibility(start: str, visibility: Mapping[str, Any] | None) -> tuple[Verdict, ...]:
+    """What the rules say that look at a language model's answers alone; see `NEED_ANSWERS`."""
+    return audit_site(Site(start, (), Probes(brand_answers=_brand_answers(visibility))), only=NEED_ANSWERS)
+
+
+def statuses_of(kept: KeptPage) -> Iterator[tuple[str, Status]]:
+    """Every rule that was put to a page, and what it came to."""
+    for status, rules in (
+        (Status.FAILED, {one.rule for one in kept.findings}),
+        (Status.PASSED, kept.passed),
+        (Status.NOT_APPLICABLE, kept.not_applicable),
+        (Status.NOT_MEASURED, kept.not_measured),
+    ):
+        for rule in rules:
+            yield rule, status
 
 
 def lighthouse_of(pagespeed: Mapping[str, Any] | None) -> tuple[Lighthouse, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -71,7 +71,10 @@ class Page:
         visible_chars: As `visible_words`.
         open_graph: By property; the first value.
         sniffed: What the first bytes say that the body is, when they say so; empty for HTML.
-        rendered_words: Words of the main text after scripts ran; None when it was not rendered.
+        rendered: What a browser made of it. Signals are then read from that, unless its scripts led elsewhere; what
+            the answer alone says stays as it was sent: charset, doctype, size, robots meta elements.
+        static_words: Words of the main text before scripts ran; None when it was not rendered.
+        rendered_words: The same after they ran.
     """
 
     url: str
@@ -125,6 +128,7 @@ class Page:
     csp_in_meta: str = ""
     placeholders: tuple[str, ...] = ()
     rendered: Rendered | None = None
+    static_words: int | None = None
     rendered_words: int | None = None
 
     def header(self, name: str) -> str | None:
@@ -256,7 +260,15 @@ def read_page(document: Document) -> Page:
     return _with_html(page, html, charset, document)
 
 
-def _with_html(page: Page, html: str, charset: Charset, document: Document) -> Page:
+def _with_html(page: Page, sent: str, charset: Charset, document: Document) -> Page:
+    html, static_words, rendered_words = sent, None, None
+    sent_directives: tuple[Directive, ...] = ()
+    if (rendered := document.rendered) is not None:
+        static_words, rendered_words = _main_words(sent, page.url), _main_words(rendered.html, rendered.url)
+        if same_page(rendered.url.partition("#")[0], page.url):
+            html = rendered.html
+            sent_directives = _meta_directives(outline.metas(LexborHTMLParser(sent)))
+            page = replace(page, directives=page.directives + sent_directives)
     tree = LexborHTMLParser(html)
     base = outline.base(tree, page.url)
     page = replace(page, base=base)
@@ -272,7 +284,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
     written = authorship.read_authorship(tree, markup, open_graph, metas, reading)
     prose = prose_of(reading, base, article_text(html) or None if written.is_article else None)
     elements, depth, ids = outline.shape(tree.root)
-    doctype = _DOCTYPE.match(html[:4096].lstrip("\ufeff"))
+    doctype = _DOCTYPE.match(sent[:4096].lstrip("\ufeff"))
     html_node = tree.css_first("html")
     return replace(
         page,
@@ -284,13 +296,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         language=language_of(prose.text if prose.words > 30 else visible),  # noqa: PLR2004 - too short to tell
         titles=tuple(outline.titles(tree)),
         metas=metas,
-        directives=page.directives
-        + tuple(
-            one
-            for meta in metas
-            if meta.key in directives.AGENTS
-            for one in directives.meta_directives(meta.key, meta.content)
-        ),
+        directives=page.directives + tuple(one for one in _meta_directives(metas) if one not in sent_directives),
         refreshes=tuple(_refreshes(metas, page)),
         canonicals=tuple(_canonicals(tree, page)),
         alternates=tuple(_alternates(tree, page)),
@@ -315,7 +321,7 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         elements=elements,
         depth=depth,
         has_main=tree.css_first("main, [role=main]") is not None,
-        head_breaker=outline.head_breaker(html, tree),
+        head_breaker=outline.head_breaker(sent, tree if html is sent else LexborHTMLParser(sent)),
         visible_words=count_words(visible),
         visible_chars=len(visible),
         visible_text=visible[:200_000],
@@ -325,7 +331,17 @@ def _with_html(page: Page, html: str, charset: Charset, document: Document) -> P
         unlinked_phones=tuple(_unlinked_phones(tree, visible)),
         csp_in_meta=next((one.content for one in metas if one.key == "content-security-policy"), ""),
         placeholders=tuple(_placeholders(tree, visible)),
-        rendered_words=None if document.rendered is None else _rendered_words(document.rendered),
+        static_words=static_words,
+        rendered_words=rendered_words,
+    )
+
+
+def _meta_directives(metas: Iterable[Meta]) -> tuple[Directive, ...]:
+    return tuple(
+        one
+        for meta in metas
+        if meta.key in directives.AGENTS
+        for one in directives.meta_directives(meta.key, meta.content)
     )
 
 
@@ -389,6 +405,5 @@ def _placeholders(tree: LexborHTMLParser, visible: str) -> list[str]:
     return [one for one in found if one not in squeeze(samples)][:10]
 
 
-def _rendered_words(rendered: Rendered) -> int:
-    tree = LexborHTMLParser(rendered.html)
-    return prose_of(read_blocks(tree), rendered.url).words
+def _main_words(html: str, url: str) -> int:
+    return prose_of(read_blocks(LexborHTMLParser(html)), url).words

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consumers.audit import measuring
 from consumers.audit.reporting import write_report
+from consumers.compile.audit_again import judge_again
 from consumers.flow import Flow
 from consumers.outcome import Done, Emit, Outcome
 from consumers.stage import stage
@@ -67,19 +68,17 @@ async def measure(errand: PartErrand, ctx: StageContext) -> Outcome:
     policy=StagePolicy(soft_timeout_s=300, timeout_s=330, memory_mb=2_048, concurrency=2),
 )
 async def compile_parts(_: CompileRequest, ctx: StageContext) -> Outcome:
-    """Keep what was measured as the audit's newest, and write its report anew."""
+    """Keep what was measured as the audit's newest, judge what rests on it, and write the report anew."""
     spec = await ctx.spec(PartsSpec)
     audit = await finished(spec.audit_id, ctx)
     by = f"{ctx.job_id}/{ctx.revision}"
-    payload: dict[str, Any] = dict(audit.payload or {})
-    parts = dict(payload.get("parts", {}))
     versions = {}
     async for one in ctx.collected(KeptPart):
         versions[one.part] = await ctx.store.audits.put_part(
             spec.audit_id, one.part, one.data, tenant=ctx.tenant, measured_by=by
         )
-        parts[one.part] = one.data
-    await ctx.store.audits.change(spec.audit_id, {**payload, "parts": parts}, tenant=ctx.tenant)
+    ctx.progress("judging again what rests on it", 80)
+    await judge_again(audit, ctx)
     ctx.progress("writing the report", 90)
     revision = await write_report(spec.audit_id, ctx)
     missing = tuple(f"{one.stage}: {one.reason}" for one in await ctx.failures() if one.stage in WORK_STAGES)

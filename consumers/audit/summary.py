@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from consumers.audit.rules import RULES, Status
-from schemas.audit_result import SEVERITIES, Deduction, Example, FixItem, Issue, Scores, Severity
+from schemas.audit_result import SEVERITIES, Deduction, Example, FixItem, Issue, Scores, Severity, Unmeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from consumers.audit.rules import Rule
+    from schemas.audit_result import AuditResult
 
 MAX_EXAMPLES: Final = 5
 MAX_URLS: Final = 50
@@ -94,7 +95,57 @@ def issues_of(tallies: Mapping[str, RuleTally]) -> tuple[Issue, ...]:
         for rule, tally in tallies.items()
         if tally.count or tally.ignored
     ]  # fmt: skip
-    return tuple(sorted(failed, key=lambda one: (severity_rank(one.rule), -one.pages, one.rule)))
+    return tuple(sorted(failed, key=issue_order))
+
+
+def issue_order(issue: Issue) -> tuple[int, int, str]:
+    """The worst first, then what is on the most pages."""
+    return severity_rank(issue.rule), -issue.pages, issue.rule
+
+
+def tallies_of(issues: Iterable[Issue]) -> dict[str, RuleTally]:
+    """What is counted of issues that were told before; enough for scores, not for a fix plan."""
+    return {
+        one.rule: RuleTally(count=one.count, ignored=one.ignored, pages=one.pages, examples=list(one.examples))
+        for one in issues
+    }
+
+
+def unmeasured_of(outcomes: Mapping[str, Counter[Status]], whys: Mapping[str, str]) -> tuple[Unmeasured, ...]:
+    """The rules that could be put to nothing, and why."""
+    return tuple(
+        Unmeasured(rule=rule, reason=whys.get(rule) or f"needs {' and '.join(RULES[rule].needs)}")
+        for rule, outcome in outcomes.items()
+        if outcome[Status.NOT_MEASURED] and not outcome[Status.FAILED] and not outcome[Status.PASSED]
+    )
+
+
+def headline_of(result: AuditResult, *, has_report: bool) -> tuple[str, ...]:
+    """The score, what there is to do, and where to read on."""
+    by_severity = Counter(dict.fromkeys(SEVERITIES, 0))
+    for one in result.issues:
+        by_severity[one.severity] += one.count
+    found = ", ".join(f"{count} {name}" for name, count in by_severity.items() if count)
+    lines = [f"{result.url}: score {result.scores.overall:g} of 100, {result.issue_count} findings ({found or 'none'})"]
+    if (than := result.comparison) is not None:
+        lines.append(f"since the last audit: {than.new} new, {than.fixed} fixed, {than.persisting} as before")
+    at = f"/api/v1/audits/{result.audit_id}"
+    lines.append(f"below the API's address: {at}" + (f", the report at {at}/report.pdf" if has_report else ""))
+    return tuple(lines)
+
+
+def outcomes_of(outcomes: Mapping[str, Counter[Status]]) -> dict[str, dict[str, int]]:
+    """Outcomes as the result has them."""
+    return {rule: {one.value: n for one, n in counted.items() if n} for rule, counted in outcomes.items()}
+
+
+def rule_counts(tallies: Mapping[str, RuleTally], outcomes: Mapping[str, Counter[Status]]) -> dict[str, int]:
+    """How many rules failed, passed and were not measured."""
+    return {
+        "failed": sum(1 for one in tallies.values() if one.count),
+        "not_measured": len(unmeasured_of(outcomes, {})),
+        "passed": sum(1 for one in outcomes.values() if one[Status.PASSED] and not one[Status.FAILED]),
+    }
 
 
 def scores_of(tallies: Mapping[str, RuleTally], outcomes: Mapping[str, Counter[Status]]) -> Scores:
@@ -145,7 +196,12 @@ def fix_plan_of(tallies: Mapping[str, RuleTally], pages: int) -> tuple[FixItem, 
                 effort=effort, pages=tally.pages, urls=tuple(tally.urls), example=tally.examples[0], change=rule.fix,
             )
         )  # fmt: skip
-    return tuple(sorted(items, key=lambda one: (-one.effect / _EFFORT_COST[one.effort], one.rule)))
+    return tuple(sorted(items, key=plan_order))
+
+
+def plan_order(item: FixItem) -> tuple[float, str]:
+    """The most effect for the least effort first."""
+    return -item.effect / _EFFORT_COST[item.effort], item.rule
 
 
 def _cause(tally: RuleTally, pages: int) -> tuple[str, bool]:

@@ -15,25 +15,25 @@ from consumers.audit.judging import SiteReader, Tally, judge
 from consumers.audit.page import to_json
 from consumers.audit.profile import profile_of
 from consumers.audit.reporting import write_report
-from consumers.audit.rules import RULES, Status
+from consumers.audit.rules import Status
 from consumers.audit.summary import (
-    RuleTally,
-    fingerprint_of,
     fix_plan_of,
+    headline_of,
     issues_of,
+    outcomes_of,
+    rule_counts,
     scores_of,
-    severity_of,
-    severity_rank,
+    unmeasured_of,
 )
 from consumers.audit.wording import worded
+from consumers.compile.audit_issues import Issues
 from consumers.compile.audit_parts import measure_parts
 from consumers.net import urls
 from consumers.outcome import Done, Outcome
 from consumers.stage import stage
-from consumers.store.audits import NewIssue, page_digest
-from consumers.store.cleaning import clean_text
+from consumers.store.audits import page_digest
 from schemas.audit import AuditSpec, Collected, ErrandKind, KeptPage
-from schemas.audit_result import AuditResult, Comparison, Example, PageCounts, Unmeasured
+from schemas.audit_result import AuditResult, Comparison, Example, PageCounts
 from schemas.names import WORK_STAGES
 from schemas.stages import CompileRequest
 from streams.errors import PermanentError
@@ -50,57 +50,9 @@ BATCH: Final = 50
 BESIDE: Final = frozenset({"class", *get_args(ErrandKind)})
 """What is collected beside pages: it is read first, for a page's row says of what type it is."""
 
-ROWS: Final = 500
-RANK: Final = 10**9
-"""Ordinals of issues: the worst severity first, then in the order of the crawl."""
-
 MAX_MISSING: Final = 200
 MAX_LEAVING: Final = 100
 """Links of a page to other sites that are kept for the backlinks of those."""
-
-
-class Issues:
-    """Issues on their way to the store, in batches; tells what is ignored, and counts by rule."""
-
-    def __init__(self, ctx: StageContext, ignored: set[tuple[str, str]]) -> None:
-        self.tallies: dict[str, RuleTally] = {}
-        self._ctx = ctx
-        self._ignored = ignored
-        self._found: list[NewIssue] = []
-        self._next = 0
-
-    def add(self, rule: str, example: Example, count: int = 1) -> None:
-        """Take one finding."""
-        tally = self.tallies.setdefault(rule, RuleTally())
-        is_ignored = (rule, "") in self._ignored or (rule, example.url) in self._ignored
-        if is_ignored:
-            tally.ignored += count
-        else:
-            tally.add(example, count)
-        self._found.append(
-            NewIssue(
-                ordinal=severity_rank(rule) * RANK + self._next,
-                rule=rule,
-                category=RULES[rule].category,
-                severity=severity_of(rule),
-                url=example.url,
-                evidence=clean_text(_evidence(example)),
-                fingerprint=fingerprint_of(rule, example.url),
-                is_ignored=is_ignored,
-            )
-        )
-        self._next += 1
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to write."""
-        return len(self._found) >= ROWS
-
-    async def flush(self) -> None:
-        """Write what was taken."""
-        found, self._found = self._found, []
-        ctx = self._ctx
-        await ctx.store.audits.add_issues(ctx.job_id, ctx.revision, found, tenant=ctx.tenant)
 
 
 @stage(
@@ -125,7 +77,7 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     dropped = record.number("over_budget") if record is not None else 0
     await ctx.store.audits.clear(ctx.job_id, ctx.revision, tenant=ctx.tenant)
     ignored = {(one.rule, one.url) for one in await ctx.store.websites.wont_fix(audit.website_id, tenant=ctx.tenant)}
-    issues = Issues(ctx, ignored)
+    issues = Issues(ctx.job_id, ctx.revision, ignored, ctx)
     reader = await _read(spec.url, issues, ctx)
     site, tally = await asyncio.to_thread(reader.site), reader.tally
     if dropped and spec.check_links:
@@ -141,7 +93,9 @@ async def compile_audit(_: CompileRequest, ctx: StageContext) -> Outcome:
     result = await _result(tally, issues, verdicts, comparison, dropped, ctx)
     plan = await worded(result.fix_plan, ctx) if spec.external_intel else result.fix_plan
     geo = geo_of(site, profile, result.issues)
-    result = result.model_copy(update={"parts": parts, "geo": geo, "fix_plan": plan})
+    result = result.model_copy(
+        update={"parts": parts, "geo": geo, "fix_plan": plan, "headline": headline_of(result, has_report=spec.report)}
+    )
     await ctx.store.audits.finish(
         ctx.job_id, ctx.revision, result.model_dump(mode="json"), tenant=ctx.tenant, finished_at=datetime.now(UTC)
     )
@@ -256,12 +210,6 @@ async def _result(
 ) -> AuditResult:
     counts, outcomes = tally.pages, tally.outcomes
     whys = {one.rule: one.why for one in verdicts if one.status is Status.NOT_MEASURED}
-    unmeasured = tuple(
-        Unmeasured(rule=rule, reason=whys.get(rule) or f"needs {' and '.join(RULES[rule].needs)}")
-        for rule, outcome in outcomes.items()
-        if outcome[Status.NOT_MEASURED] and not outcome[Status.FAILED] and not outcome[Status.PASSED]
-    )
-    failed = [rule for rule, one in issues.tallies.items() if one.count]
     missing = [_told(one.stage, one.reason, one.data) for one in await ctx.failures() if one.stage in WORK_STAGES]
     return AuditResult(
         audit_id=ctx.job_id,
@@ -280,14 +228,12 @@ async def _result(
         issues=issues_of(issues.tallies),
         fix_plan=fix_plan_of(issues.tallies, counts["html"]),
         comparison=comparison,
-        not_measured=unmeasured,
-        rules={
-            "failed": len(failed), "not_measured": len(unmeasured),
-            "passed": sum(1 for one in outcomes.values() if one[Status.PASSED] and not one[Status.FAILED]),
-        },
+        not_measured=unmeasured_of(outcomes, whys),
+        rules=rule_counts(issues.tallies, outcomes),
         geo={},
         parts=dict(tally.parts),
         is_complete=not dropped,
+        outcomes=outcomes_of(outcomes),
         missing=tuple(missing[:MAX_MISSING]),
     )  # fmt: skip
 
@@ -296,8 +242,3 @@ def _told(stage_name: str, reason: str, data: bytes) -> str:
     payload = orjson.loads(data)
     what = payload.get("url") or payload.get("kind") or stage_name
     return f"{urls.redact(what) if '://' in what else what}: {reason}"
-
-
-def _evidence(example: Example) -> str:
-    parts = [example.detail, example.snippet, example.target]
-    return " | ".join(part for part in parts if part)

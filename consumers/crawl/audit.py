@@ -257,12 +257,15 @@ async def _again(
 async def _rendered(
     document: Document, examined: Examined, target: Target, ctx: StageContext
 ) -> tuple[Examined, list[str]]:
-    """The same page read again with what its scripts made of it, where a browser is there."""
+    """The same page read again with what its scripts made of it, where a browser is there and is shown it too."""
     try:
         browser = await ctx.browser()
         shown = await browser.render(document.url)
     except (PermanentError, TransientError) as error:
         ctx.log.info("not rendered: %s", error, reason=error.reason)
+        return examined, list(examined.follow)
+    if shown.status != document.status:
+        ctx.log.info("not read as rendered: the browser was answered HTTP %s, we %s", shown.status, document.status)
         return examined, list(examined.follow)
     made = Document(
         url=document.url, status=document.status, headers=document.headers, body=document.body,

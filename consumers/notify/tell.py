@@ -85,10 +85,11 @@ async def all_heard(tries: list[Coroutine[Any, Any, Heard]], published: dict[str
 
 
 async def _details(outcome: JobOutcome, ctx: StageContext) -> list[str]:
-    """What is missing or went wrong, from the result, else from the dead letters."""
+    """What the result says first, its news and what it lacks; without any the dead letters."""
     kept = await ctx.store.results.get(ctx.job_id, tenant=ctx.tenant, revision=outcome.revision)
     payload = kept.payload if kept is not None and isinstance(kept.payload, dict) else {}
-    if lines := news_in(payload) + [_line(one) for one in payload.get("missing") or ()]:
+    said = [str(line) for line in payload.get("headline") or ()]
+    if lines := said + news_in(payload) + [_line(one) for one in payload.get("missing") or ()]:
         return lines
     return [f"{one.stage}: {one.error or one.reason}" for one in await ctx.failures()]
 

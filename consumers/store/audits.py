@@ -17,12 +17,14 @@ from consumers.store.pages import Page, checked_limit, read_cursor, write_cursor
 from schemas.jobs import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
     from datetime import datetime
 
     from consumers.store.database import Database
 
 BATCH_ROWS: Final = 500
+ORDINALS: Final = 10**9
+"""Ordinals of issues: so many for each severity, the worst first, each in the order of the crawl."""
 STALE_S: Final = 4_500
 """An audit that has not ended by then never will: it has a time limit."""
 
@@ -39,6 +41,15 @@ class NewIssue:
     evidence: str
     fingerprint: str
     is_ignored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPage:
+    """What is kept of a page after rules were put to it again."""
+
+    ordinal: int
+    payload: dict[str, Any]
+    issues: int
 
 
 _ADD_ISSUES: Final = text("""
@@ -269,12 +280,30 @@ class Audits:
                 update(Website).where(Website.id == website_id).values(last_audit=newest.scalar_subquery())
             )
 
-    async def change(self, job_id: str, payload: dict[str, Any], *, tenant: str) -> None:
-        """Replace the payload of a finished audit, after a part of it was measured again."""
+    async def change(
+        self, job_id: str, revision: int, payload: dict[str, Any], *, tenant: str, page: ChangedPage | None = None
+    ) -> None:
+        """Replace the payload of a finished audit, and one of its pages; nothing when a newer revision is shown."""
+        mine = (Audit.job_id == job_id, Audit.tenant == tenant, Audit.revision == revision)
+        values = {"payload": payload, "score": payload["scores"]["overall"], "issues": payload["issue_count"]}
         async with self._database.begin() as session:
-            await session.execute(
-                update(Audit).where(Audit.job_id == job_id, Audit.tenant == tenant).values(payload=payload)
-            )
+            found = await session.scalar(update(Audit).where(*mine).values(**values).returning(Audit.job_id))
+            if found is None or page is None:
+                return
+            its = (AuditPage.job_id == job_id, AuditPage.revision == revision, AuditPage.ordinal == page.ordinal)
+            await session.execute(update(AuditPage).where(*its).values(payload=page.payload, issues=page.issues))
+
+    async def withdraw(self, job_id: str, revision: int, rules: Collection[str], *, tenant: str) -> int:
+        """Remove the issues of some rules, which are put again.
+
+        Returns:
+            An ordinal within each severity after which none is taken.
+        """
+        mine = (AuditIssue.job_id == job_id, AuditIssue.revision == revision, AuditIssue.tenant == tenant)
+        async with self._database.begin() as session:
+            await session.execute(delete(AuditIssue).where(*mine, AuditIssue.rule.in_(sorted(rules))))
+            found: int | None = await session.scalar(select(func.max(AuditIssue.ordinal % ORDINALS)).where(*mine))
+            return found or 0
 
     async def pages(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,14 @@ from openpyxl import load_workbook
 from consumers.audit.articles_flow import flow as articles
 from consumers.audit.flow import flow as audit
 from consumers.audit.parts_flow import flow as parts
-from tests.support.api_place import ApiPlace, api_place
+from consumers.schedules import Ticker
+from streams.keys import Keys
+from streams.log import Log
+from tests.support.api_place import ApiPlace, api_place, until
 from tests.support.audit_services import Service, lighthouse, model, searxng, serve_service
 from tests.support.audit_site import AuditSite, page, serve_site
 from tests.support.flow_place import without_limits
+from tests.support.postbox import open_postbox
 
 TEXT = "Roasted coffee beans from Brazil and Ethiopia. Our coffee beans are roasted every Tuesday. " * 20
 ANSWER = "1. Rivals Ltd\n2. Bean House, see https://beanhouse.example\nIn 2019 it sold 7431 bags."
@@ -194,6 +198,94 @@ async def _reports(everything: Everything, here: str, tenant: str) -> None:
     refused = await get(f"{here}/visibility")
     assert refused["status"] == "not_measured"
     assert "llm_http_401" in refused["reason"]
+    result = (await get(here))["result"]
+    assert "geo-brand-not-mentioned" in {one["rule"] for one in result["not_measured"]}
+    assert result["outcomes"]["geo-brand-not-mentioned"] == {"not_measured": 1}
+
+
+async def test_what_is_measured_later_is_judged_as_if_it_had_been_measured_at_once(everything: Everything) -> None:
+    get, speed = everything.get, everything.services["speed"]
+    asked = {"url": everything.site.url, "geo": False, "external_intel": False, "report": False}
+
+    async def of(here: str) -> tuple[Any, ...]:
+        shown = (await get(here))["result"]
+        issues = {
+            (one["rule"], one["url"], one["evidence"]) for one in (await get(f"{here}/issues?limit=200"))["items"]
+        }
+        start = (await get(f"{here}/pages"))["items"][0]
+        told = [(one["rule"], one["count"], one["pages"]) for one in shown["issues"]]
+        plan = [(one["rule"], one["effect"], one["change"]) for one in shown["fix_plan"]]
+        not_measured = sorted(one["rule"] for one in shown["not_measured"])
+        sums = (shown["issue_count"], shown["rules"], shown["outcomes"], shown["scores"], start["issues"])
+        return (issues, told, plan, not_measured, *sums)
+
+    at_once = f"audits/{(await everything.done('POST', 'audits', asked))['job_id']}"
+    here = f"audits/{(await everything.done('POST', 'audits', asked | {'pagespeed': False}))['job_id']}"
+    before = await of(here)
+    assert "perf-lcp" in before[3]
+    assert "perf-lcp" not in {one[0] for one in before[0]}
+
+    await everything.done("POST", f"{here}/pagespeed")
+    measured = await of(here)
+    assert measured == await of(at_once)
+    assert {one[1:] for one in measured[0] if one[0] == "perf-lcp"} == {
+        (everything.site.url, f"{run}: 4,100 ms, more than 2,500 ms (poor)") for run in ("mobile", "desktop")
+    }
+    shown = await get(here)
+    assert shown["score"] == shown["result"]["scores"]["overall"]
+    assert shown["result"]["comparison"]["new"] == 0
+    assert "Largest Contentful Paint" in await get(f"{here}/report.md")
+
+    speed.refuses = [(403, {"error": {"message": "The daily rate limit is used up"}})]
+    await everything.done("POST", f"{here}/pagespeed")
+    assert await of(here) == before
+
+
+async def test_a_scheduled_audit_ends_with_a_mail_that_names_its_score(
+    valkey_url: str, store_url: str, namespace: str, tmp_path: Path
+) -> None:
+    pages = {"/": page("Beans", f"<p>{TEXT}</p><a href='/gone'>beans</a>")}
+    async with serve_site(pages) as site, open_postbox() as postbox:
+        place = api_place(
+            valkey_url, store_url, namespace, tmp_path, more=[without_limits(audit)], allow_hosts=(site.place,),
+            **postbox.settings,
+        )  # fmt: skip
+        spec = {"url": site.url, "pagespeed": False, "geo": False, "report": False}
+        notify = {"email": ["ann@example.com"]}
+        async with place as api, AsyncExitStack() as stack:
+            await api.become(namespace)
+            await stack.enter_async_context(api.worker(is_polite=False))
+
+            async def told(job_id: str, mails: int) -> dict[str, Any]:
+                await api.ended(job_id)
+                shown: dict[str, Any] = (await api.call("GET", f"audits/{job_id}")).body
+                await until(has(mails))
+                return shown
+
+            def has(mails: int) -> Callable[[], Awaitable[bool]]:
+                async def is_so() -> bool:
+                    return len(postbox.mails) == mails
+
+                return is_so
+
+            first = (await api.call("POST", "audits", {**spec, "notify": notify})).body["job_id"]
+            shown = await told(first, 1)
+            assert f"audit job {first} is done" in postbox.mails[0]["Subject"]
+            assert f"{site.url}: score {shown['score']:g} of 100" in postbox.text()
+            for kind in ("plain", "html"):
+                assert f"/api/v1/audits/{first}" in postbox.text(kind=kind)
+
+            job = {"flow": "audit", "spec": spec, "notify": notify}
+            made = await api.call("POST", "schedules", {"name": "nightly", "every_s": 3_600, "job": job})
+            assert made.status == 201, made.body
+            log = Log(api.services.client, Keys(namespace), api.services.flows, record_ttl_s=600)
+            ticker = Ticker(log, api.services.flows)
+            assert await ticker.run_due(datetime.now(UTC) + timedelta(seconds=3_601)) == 1
+            ticked = (await api.call("GET", "schedules/nightly")).body["last_job_id"]
+            again = await told(ticked, 2)
+            assert again["result"]["comparison"]["previous"] == first
+            assert f"score {again['score']:g} of 100" in postbox.text()
+            assert "since the last audit: 0 new, 0 fixed" in postbox.text()
 
 
 async def _another_tenant(everything: Everything, here: str, namespace: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from aiohttp import web
 
 from consumers.audit.flow import flow
 from consumers.net.browser import chromium
-from consumers.testing import run_inline, settings_for
+from consumers.testing import InlineRun, run_inline, settings_for
 from schemas.audit_result import AuditResult
 from streams.errors import PermanentError
 from tests.support.audit_site import Page, page, serve_site
@@ -56,17 +59,32 @@ async def test_links_beyond_the_page_budget_are_asked() -> None:
     assert site.asked["/secret"] == 0
 
 
+async def start_of(run: InlineRun) -> dict[str, Any]:
+    """What was read of the start page, and the rules that fail on it."""
+    pages = [one async for one in run.store.audits.every_page(run.job_id, tenant=run.tenant)]
+    start = pages[0]
+    signals = start.payload["page"]
+    return {
+        "title": start.title,
+        "h1": [one["text"] for one in signals["headings"] if one["level"] == 1],
+        "words": signals["prose"]["words"],
+        "types": [node["@type"] for block in signals["markup"] for node in block["nodes"]],
+        "failed": {one["rule"] for one in start.payload["findings"]},
+    }
+
+
 async def test_a_page_that_scripts_make_is_read_in_chromium() -> None:
     try:
         chromium.find(None)
     except PermanentError as missing:
         pytest.skip(str(missing))
-    script = (
-        "const main = document.querySelector('main'); main.innerHTML += '<p>' + 'Ship lamps burn long. '.repeat(40)"
-        " + '<a href=\"/made\">made by a script</a></p>';"
+    made = (
+        f"<h1>Ship lamps</h1><p>{'Ship lamps burn long. ' * 40}</p><a href='/made'>made by a script</a>"
+        '<script type="application/ld+json">{"@context":"https://schema.org","@type":"Organization"}</script>'
     )
+    script = f"document.querySelector('main').innerHTML = {json.dumps(made)}; document.title = 'Lamps of the harbour';"
     pages: dict[str, Page] = {
-        "/": page("Lamps", '<p>Wait.</p><script src="/app.js"></script>'),
+        "/": page("Wait", '<p>Wait.</p><script src="/app.js"></script>'),
         "/made": page("Made", "<p>Only a script links here.</p>"),
         "/app.js": web.Response(text=script, content_type="text/javascript"),
     }
@@ -77,3 +95,10 @@ async def test_a_page_that_scripts_make_is_read_in_chromium() -> None:
     assert isinstance(never.result, AuditResult)
     assert (run.result.pages.rendered, run.result.pages.html) == (1, 2)
     assert (never.result.pages.rendered, never.result.pages.html) == (0, 1)
+    seen, unseen = await start_of(run), await start_of(never)
+    assert (seen["title"], unseen["title"]) == ("Lamps of the harbour", "Wait")
+    assert (seen["h1"], unseen["h1"]) == (["Ship lamps"], ["Wait"])
+    assert (seen["words"], unseen["words"]) == (162, 2)
+    assert (seen["types"], unseen["types"]) == ([["Organization"]], [])
+    assert {"title-short", "dead-end-page"} <= unseen["failed"] - seen["failed"]
+    assert "geo-js-only-content" in seen["failed"] - unseen["failed"]

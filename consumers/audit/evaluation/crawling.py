@@ -1,4 +1,9 @@
-"""A plain crawl of a site on loopback: every address that its documents name is asked once."""
+"""A plain crawl of a site on loopback: every address that its documents name is asked once.
+
+It is not the crawl of the `audit` flow, and cannot be: the reference counted every address of every element, among them
+shortlinks, feeds and API endpoints, and read what those answered. An audit of a real site does not follow them, and it
+keeps its pace. What is compared, the reading of pages and the rules, is the product's own.
+"""
 
 from __future__ import annotations
 

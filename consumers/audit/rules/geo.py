@@ -67,9 +67,9 @@ def _long_article(attribute: str) -> PageGuard:
 )
 def geo_js_only_content(page: Page, context: Context) -> Iterator[Evidence]:
     """Most main text appears only after JavaScript has run: the raw text is under the threshold of the rendered."""
-    there = page.rendered_words or 0
-    if there and page.prose.words < context.thresholds.js_share * there:
-        yield Evidence(page.url, f"{page.prose.words} words without scripts, {there} with them")
+    sent, there = page.static_words or 0, page.rendered_words or 0
+    if there and sent < context.thresholds.js_share * there:
+        yield Evidence(page.url, f"{sent} words without scripts, {there} with them")
 
 
 @page_rule(

@@ -27,9 +27,17 @@ def audit_page(page: Page, context: Context, only: Collection[str] | None = None
     )
 
 
-def audit_site(site: Site) -> tuple[Verdict, ...]:
-    """What every rule that judges sites says of one, in the order of the table."""
-    return tuple(_on_site(rule, site) for rule in RULES.values() if rule.on_site is not None)
+def audit_site(site: Site, only: Collection[str] | None = None) -> tuple[Verdict, ...]:
+    """What every rule that judges sites says of one, in the order of the table.
+
+    Args:
+        only: Ids of the rules to put; all when there are none.
+    """
+    return tuple(
+        _on_site(rule, site)
+        for rule in RULES.values()
+        if rule.on_site is not None and (only is None or rule.id in only)
+    )
 
 
 def audit_alone(page: Page, context: Context) -> tuple[Verdict, ...]:
