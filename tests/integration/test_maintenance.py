@@ -26,6 +26,7 @@ from consumers.schedules import Book, Ticker
 from consumers.store import Store
 from consumers.store.cleanup import OF_JOBS
 from consumers.store.logs import LogLine
+from consumers.store.memos import Remembered
 from consumers.submit import submit
 from consumers.worker.follow import HistoryFollower
 from consumers.worker.schedules import ScheduleLoop
@@ -92,6 +93,8 @@ async def keep(store: Store, job_id: str, tenant: str, at: datetime, **rest: Any
         f"{job_id}/1", tenant=tenant, job_id=job_id, revision=1, channel="mail", target="a@example.com"
     )
     await store.logs.append([LogLine(job_id, tenant, at, "info", "a line", {})])
+    one = Remembered(is_json=True, body=b"1", took_s=1.0)
+    await store.memos.put(job_id, one, tenant=tenant, job_id=job_id, task=1, stage="extract")
 
 
 async def test_what_is_old_goes_and_the_rest_stays(valkey_url: str, namespace: str, store: Store, tenant: str) -> None:
@@ -102,9 +105,8 @@ async def test_what_is_old_goes_and_the_rest_stays(valkey_url: str, namespace: s
     await store.results.put("0-brief", {"n": 1}, tenant=tenant, revision=1, expires_at=NOW - timedelta(seconds=1))
     async with here(valkey_url, namespace, noop) as place:
         would = await done(place, "clean_up", store, dry_run=True)
-        assert would.counts == {"expired_results": 1, **{table.__tablename__: 2 for table in OF_JOBS}} | {
-            "task_events": 4
-        }
+        counts = {"expired_results": 1, "memo": 0, **{table.__tablename__: 2 for table in OF_JOBS}}
+        assert would.counts == counts | {"task_events": 4}
         assert "2 rows of jobs would be removed" in would.said
         assert await store.jobs.get(old, tenant=tenant) is not None, "a dry run removes nothing"
         report = await done(place, "clean_up", store)
