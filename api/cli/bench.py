@@ -13,7 +13,7 @@ from api.cli.screen import Json, next_step, path_text, print_json, print_table, 
 
 NAMES = (
     "throughput, partitions, tracing, peers, latency, submit, memory, recovery, growth, soak, claims, autoscale, "
-    "capacity, slowlog"
+    "capacity, profile, slowlog"
 )
 
 

@@ -46,6 +46,22 @@ def a_job_emits_a_key_once_and_keeps_to_its_budget(world: World) -> None:
 
 
 @scenario
+def what_follows_a_job_follows_its_success_wholly_or_in_part_and_not_its_failure(world: World) -> None:
+    for name, dies in (("whole", ()), ("part", (0,)), ("none", (0, 1))):
+        _, first = begun(world, name, follow_up=b'{"flow":"f"}')
+        if len(dies) == 2:
+            bury(world, first)
+        else:
+            world.complete(A, Completion(first, out("download", 2)))
+            downloads = take(world)
+            bury(world, *(downloads[at] for at in dies))
+            done(world, *(one for at, one in enumerate(downloads) if at not in dies))
+        while left := take(world):
+            done(world, *left)
+    assert set(world.model.waiting) == {"then/0-whole", "then/0-part"}
+
+
+@scenario
 def until_stage_stops_the_job_there(world: World) -> None:
     for name, until in (("a", "crawl"), ("b", "classify"), ("c", "compile"), ("d", "notify")):
         _, first = begun(world, name, until_stage=until)
