@@ -14,8 +14,9 @@ from api.bench.goals import reached
 FIGURES: Final = "figures.json"
 HEAD: Final = """# Benchmarks
 
-Written by `millrace bench --all --write docs/benchmarks.md` (`make benchmarks`), which takes about ten minutes;
-`--full` adds a backlog of a million and a worker over a million entries. Every figure of the run is in
+Written by `millrace bench … --write docs/benchmarks.md`; `make benchmarks` runs all measurements (`--all`, about ten
+minutes), and a part that has no section below was not run this time. `--full` adds a
+backlog of a million and a worker over a million entries. Every figure of the run is in
 [figures.json](benchmarks/figures.json). `millrace bench NAME…` measures one part alone; `--help` has the names. The
 peers are an extra: `pip install '.[peers]'` and `npm install --prefix bench/peers`, or in an environment of their own,
 `--peers-python PATH`.
@@ -302,7 +303,8 @@ def _profile(figures: Mapping[str, Any]) -> Iterator[str]:
     )
     rows = [("reading: XREADGROUP", told["reading_us"]), ("scripts", told["scripts_us"])]
     rows += [
-        (f"of that: {'Lua itself' if name == 'lua' else name.upper()}", us) for name, us in told["of_scripts"].items()
+        (f"of that: {'Lua, and the way to the commands' if name == 'lua' else name.upper()}", us)
+        for name, us in told["of_scripts"].items()
     ]
     rows += [("append-only file, fsync, sockets, memory", told["outside_us"]), ("the server in all", told["server_us"]),
              ("the worker", told["worker_us"])]  # fmt: skip
